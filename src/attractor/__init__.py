@@ -1,0 +1,51 @@
+"""Associative memory for PyTorch: store patterns, recall them from damaged or partial cues."""
+
+from importlib.metadata import version
+
+from attractor.bank import DiskBank, RamBank
+from attractor.errors import AttractorWarning, CapacityWarning, EnergyUnboundedWarning, NotConvergedWarning
+from attractor.memory import Binary, Continuous, DenseMemory, Memory, Recall, Spherical, register
+from attractor.read import (
+    Cosine,
+    Dot,
+    Entmax,
+    Euclidean,
+    Exponential,
+    Identity,
+    Manhattan,
+    Polynomial,
+    RectifiedPolynomial,
+    SoftMax,
+    Sparsemax,
+    TopK,
+)
+
+__version__ = version("attractor")
+
+__all__ = [
+    "AttractorWarning",
+    "Binary",
+    "CapacityWarning",
+    "Continuous",
+    "Cosine",
+    "DenseMemory",
+    "DiskBank",
+    "Dot",
+    "EnergyUnboundedWarning",
+    "Entmax",
+    "Euclidean",
+    "Exponential",
+    "Identity",
+    "Manhattan",
+    "Memory",
+    "NotConvergedWarning",
+    "Polynomial",
+    "RamBank",
+    "Recall",
+    "RectifiedPolynomial",
+    "SoftMax",
+    "Sparsemax",
+    "Spherical",
+    "TopK",
+    "register",
+]

@@ -1,0 +1,412 @@
+"""Dense associative memory: the whole family of similarity, separation and state over one bank of patterns.
+
+The energy is `E(x) = A(x) - Psi(s(x))` with the scores `s_mu(x)` of the state against the patterns, the separation's potential
+`Psi`, and `A(x) = |x|^2 / 2` for a dot product with a continuous state, zero otherwise (Euclidean scores hold it already).
+Recall sets the state to the read-out `sum_mu dPsi/ds_mu xi_mu`: a step of the concave-convex procedure, which never raises `E`
+where `laws.py` says so. It is the network of visible and hidden neurons of Krotov and Hopfield 2021 with its hidden layer
+integrated out; with the soft-max it is the attention read of Ramsauer et al. 2021, with powers Krotov and Hopfield 2016, with
+the exponential Demircigil et al. 2017.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from attractor.bank import Bank, RamBank, bank_from, bank_settings
+from attractor.errors import CapacityWarning
+from attractor.memory.base import BIPOLAR, REAL, IfPresent, Memory, present_rows, register
+from attractor.memory.capacity import CapacityEstimate, capacity_of, warn_over_capacity
+from attractor.memory.descent import Descent, descend
+from attractor.memory.diagnostics import BasinRadius, PatternSeparation, Strengthened, basin_radius, separation_of
+from attractor.memory.evidence import evidence
+from attractor.memory.laws import law_of
+from attractor.memory.recall import Recall
+from attractor.memory.states import Binary, Direction, State, state_from
+from attractor.memory.temperature import Temperature, choose_beta
+from attractor.read import (
+    Dot,
+    Euclidean,
+    Polynomial,
+    Read,
+    ReadOut,
+    Separation,
+    Similarity,
+    SoftMax,
+    Tempered,
+    separation_from,
+    similarity_from,
+)
+from attractor.validation import (
+    check_count,
+    check_finite,
+    check_floating,
+    check_known,
+    check_positive,
+    check_shape,
+    shorten,
+)
+
+Project = Literal["patterns", "values"]
+NUMBERS_PER_BATCH = 2**23
+
+
+@register("dense")
+class DenseMemory(Memory):
+    """A dense associative memory.
+
+    Args:
+        dim: width of a pattern, for a new bank in memory. Either `dim` or `bank` is given.
+        bank: where the patterns live.
+        similarity: how cues are compared. Default: Euclidean; dot product for separations whose weights do not sum to one.
+        separation: how scores become weights. Default: the soft-max at an inverse temperature chosen from the patterns.
+        state: `"continuous"`, `"spherical"`, `"binary"`, or an object such as `Binary("synchronous")`. Default: continuous;
+            spherical for a cosine similarity; binary for separations whose weights do not sum to one.
+
+    Raises:
+        ValueError: neither or both of `dim` and `bank`, an unknown name, or a combination that `laws.py` refuses.
+
+    Example:
+        >>> memory = DenseMemory(dim=4)
+        >>> ids = memory.store(torch.eye(4))
+        >>> known = torch.tensor([[True, True, False, False]])
+        >>> recalled = memory.recall(torch.tensor([[1.0, 0.0, 9.0, 9.0]]), known=known)
+        >>> recalled.index.tolist(), recalled.patterns.round().tolist()
+        ([0], [[1.0, 0.0, 0.0, 0.0]])
+    """
+
+    def __init__(
+        self,
+        dim: int | None = None,
+        *,
+        bank: Bank | None = None,
+        similarity: Similarity | str | None = None,
+        separation: Separation | str | None = None,
+        state: State | str | None = None,
+    ):
+        super().__init__()
+        if separation is None:
+            separation = SoftMax()
+        self.separation = separation_from(separation) if isinstance(separation, str) else separation
+        if similarity is None:
+            similarity = Euclidean() if self.separation.normalised else Dot()
+        self.similarity = similarity_from({"name": similarity}) if isinstance(similarity, str) else similarity
+        if state is None:
+            state = ("spherical" if self.similarity.unit else "continuous") if self.separation.normalised else "binary"
+        self.state = state if isinstance(state, State) else state_from(state)
+        self.law = law_of(self.similarity, self.separation, self.state)
+        self.bank = bank_of(dim, bank)
+        self.dim = self.bank.dim
+        self.domain = BIPOLAR if isinstance(self.state, Binary) else REAL
+        self.inverse_temperature = self.separation.beta if isinstance(self.separation, Tempered) else None
+        self._chosen: tuple[int, Temperature] | None = None
+        self._warned_version = -1
+
+    @property
+    def beta(self) -> float | Tensor | None:
+        """The inverse temperature in use; None for a separation without one.
+
+        Raises:
+            ValueError: it is chosen from the patterns, and there are none.
+        """
+        if not isinstance(self.separation, Tempered):
+            return None
+        return self._temperature().beta if isinstance(self.separation.beta, str) else self.separation.beta
+
+    @property
+    def moves(self) -> State:
+        """How the state moves: a similarity of directions has a state of directions."""
+        return Direction() if self.similarity.unit and not isinstance(self.state, Binary) else self.state
+
+    def reading_separation(self) -> Separation:
+        """The separation at the inverse temperature in use."""
+        if isinstance(self.separation, Tempered) and isinstance(self.separation.beta, str):
+            return self.separation.at(self._temperature().beta)
+        return self.separation
+
+    def _temperature(self) -> Temperature:
+        if self._chosen is None or self._chosen[0] != self.bank.version:
+            self._require_patterns()
+            self._chosen = self.bank.version, choose_beta(self.bank, self.similarity, self.moves)
+        return self._chosen[1]
+
+    def __repr__(self) -> str:
+        separation = repr(self.separation)
+        if isinstance(self.separation, Tempered) and isinstance(self.separation.beta, str) and len(self):
+            chosen = self._temperature()
+            separation = separation.replace("beta='auto'", f"beta={chosen.beta:.4g} (auto: {chosen.reason})")
+        return f"{type(self).__name__}({self.bank!r}, {self.similarity!r}, {separation}, {self.state!r})"
+
+    def __len__(self) -> int:
+        return len(self.bank)
+
+    def store(
+        self,
+        patterns: Tensor,
+        values: Tensor | None = None,
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        if_present: IfPresent = "add",
+    ) -> Tensor:
+        """Store patterns; call again to add more.
+
+        Args:
+            patterns: `(n, dim)`, finite; -1 and 1 for a binary state.
+            values: `(n, e)` to read out in their place (hetero-association). Default: the patterns themselves.
+            metadata: one mapping of JSON values, or None, for each row.
+            if_present: what to do with a row that equals a stored one: `"add"` it again, `"skip"` it, or `"raise"`.
+
+        Returns:
+            ids `(n,)` int64 of the rows stored; with `"skip"` those of new rows only.
+
+        Raises:
+            TypeError, ValueError: wrong shape, dtype or domain, NaN or infinity; nothing is stored then.
+        """
+        check_floating("patterns", patterns)
+        check_shape("patterns", patterns, self.dim)
+        check_finite("patterns", patterns)
+        self.domain.check("patterns", patterns)
+        new = present_rows(patterns, self.bank.contains, if_present)
+        if not bool(new.all()):
+            patterns = patterns[new]
+            values = None if values is None else values[new]
+            metadata = None if metadata is None else [entry for entry, kept in zip(metadata, new.tolist(), strict=True) if kept]
+        if len(patterns) == 0:
+            return torch.empty(0, dtype=torch.int64, device=patterns.device)
+        return self.bank.append(patterns, values, metadata)
+
+    def forget(self, ids: Tensor) -> None:
+        """Remove the items with these ids.
+
+        Raises:
+            ValueError: an id is not stored; nothing is removed then.
+        """
+        self.bank.forget(ids)
+
+    @torch.no_grad()
+    def read(self, cues: Tensor, known: Tensor | None = None) -> ReadOut:
+        """One read: the weighted mean of the values, the potential, and the two best items of each cue.
+
+        Args:
+            cues: `(b, dim)`.
+            known: `(b, dim)`, True where a cue is trusted; only those entries are compared. Default: everywhere.
+
+        Raises:
+            TypeError, ValueError: wrong shape, dtype, NaN or infinity where trusted, or an empty memory.
+        """
+        known = self._check_cues(cues, known)
+        return self._ask(self.moves.view(cues) if known is None else cues, known, "values")
+
+    def recall(
+        self,
+        cues: Tensor,
+        known: Tensor | None = None,
+        *,
+        reject: float | None = None,
+        max_steps: int = 200,
+        tol: float | None = None,
+        trace: bool = False,
+        differentiable: bool = False,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> Recall:
+        """Let the cues fall to rest.
+
+        Args:
+            cues: `(b, dim)`; what stands at unknown entries is never read.
+            known: `(b, dim)`, True where a cue is trusted: those entries stay, the others are filled. Default: every entry is
+                evidence and every entry may move.
+            reject: refuse cues whose `score` is below this; they come back as given (values as zeros).
+            max_steps: most updates of a state.
+            tol: a state is at rest when no entry changes by more than this, relative to its largest entry or 1.
+                Default: 1e-6 in float64, 1e-4 otherwise.
+            trace: keep every state on the way.
+            differentiable: let gradients flow through the recall; `RamBank.from_parameter` lets them reach the patterns.
+            batch_size: recall this many cues at a time. Default: by a memory budget.
+            seed: orders the flips of a binary state.
+
+        Raises:
+            TypeError, ValueError: wrong shape, dtype, domain, NaN or infinity where trusted, a row with nothing known, or an
+                empty memory.
+        """
+        known = self._check_cues(cues, known)
+        check_count("max_steps", max_steps)
+        tol = (1e-6 if cues.dtype == torch.float64 else 1e-4) if tol is None else check_positive("tol", tol)
+        size = max(1, NUMBERS_PER_BATCH // self.dim) if batch_size is None else check_count("batch_size", batch_size)
+        with nullcontext() if differentiable else torch.no_grad():
+            parts = []
+            for start in range(0, len(cues), size):
+                some = slice(start, start + size)
+                trusted = None if known is None else known[some]
+                parts.append(self._recall_batch(cues[some], trusted, reject, tol, max_steps, trace, seed))
+        self._warn_over_capacity(parts)
+        return Recall.join([recall for recall, _ in parts])
+
+    @torch.no_grad()
+    def energy(self, states: Tensor) -> Tensor:
+        """The energy `(b,)` of `states (b, dim)`; recall never raises it where `self.law.monotone` says so.
+
+        Raises:
+            TypeError, ValueError: wrong shape, dtype, domain, NaN or infinity, or an empty memory.
+        """
+        self._check_cues(states, None)
+        return self.state_energy(states)
+
+    def capacity_estimate(self) -> CapacityEstimate:
+        """How many random patterns the theory lets this memory recall."""
+        if not isinstance(self.separation, Tempered) or len(self) == 0 or self.dim < 2 or self.beta is None:
+            return capacity_of(self.separation, self.state, self.dim)
+        length = float(self.moves.view(self.bank.sample(2048).patterns).norm(dim=-1).mean()) / (self.dim - 1) ** 0.5
+        return capacity_of(self.separation, self.state, self.dim, beta=float(self.beta), length=max(length, 1e-6))
+
+    def separation_of(self, patterns: Tensor) -> PatternSeparation:
+        """Which of `patterns (n, dim)`, stored ones, can be recalled at the inverse temperature in use."""
+        self._check_cues(patterns, None)
+        return separation_of(self, patterns)
+
+    def basin_radius(
+        self,
+        damage: Strengthened | None = None,
+        *,
+        strengths: Sequence[float] | None = None,
+        samples: int = 64,
+        seed: int = 0,
+    ) -> BasinRadius:
+        """How much damage recall survives, measured on sampled patterns.
+
+        Args:
+            damage: `damage(patterns, strength, generator)`, giving cues or an object with `cue` and `known`. Default: a fraction
+                of flipped signs for a binary state, Gaussian noise in units of the patterns' deviation otherwise.
+            strengths: rising strengths to try.
+            samples: how many stored patterns to damage.
+        """
+        self._require_patterns()
+        return basin_radius(self, damage, strengths, check_count("samples", samples), seed)
+
+    def read_state(self, states: Tensor, known: Tensor | None = None) -> ReadOut:
+        """Read without checks, as the state moves: the rows drawn together are the patterns."""
+        return self._ask(self.moves.view(states) if known is None else states, known, "patterns")
+
+    def state_energy(self, states: Tensor) -> Tensor:
+        """The energy without checks."""
+        return self.energy_at(states, self.read_state(states).potential)
+
+    def energy_at(self, states: Tensor, potential: Tensor) -> Tensor:
+        """The energy of states whose potential is known."""
+        if isinstance(self.similarity, Dot) and self.moves.name == "continuous":
+            return states.square().sum(-1) / 2 - potential
+        return -potential
+
+    def configuration(self, folder: Path) -> dict[str, Any]:
+        separation = self.separation.settings()
+        if isinstance(separation.get("beta"), Tensor):
+            separation["beta"] = float(separation["beta"])
+        return {
+            "dim": self.dim,
+            "similarity": self.similarity.settings(),
+            "separation": separation,
+            "learned_beta": isinstance(self.inverse_temperature, nn.Parameter),
+            "state": self.state.settings(),
+            "bank": bank_settings(self.bank, folder),
+        }
+
+    @classmethod
+    def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
+        separation = separation_from(configuration["separation"])
+        if configuration["learned_beta"] and isinstance(separation, Tempered):
+            separation = separation.at(nn.Parameter(torch.tensor(separation.resolved)))
+        return cls(
+            bank=bank_from(configuration["bank"], configuration["dim"], folder),
+            similarity=similarity_from(configuration["similarity"]),
+            separation=separation,
+            state=state_from(configuration["state"]),
+        )
+
+    def contents(self) -> dict[str, Tensor]:
+        return self.bank.contents() if isinstance(self.bank, RamBank) else {}
+
+    def restore(self, contents: dict[str, Tensor]) -> None:
+        if isinstance(self.bank, RamBank):
+            self.bank.restore(contents)
+
+    def _ask(self, cues: Tensor, known: Tensor | None, project: Project) -> ReadOut:
+        read = Read(self.similarity, self.reading_separation(), cues, known, project)
+        return read.finish(self.bank.fold(read))
+
+    def _recall_batch(
+        self, cues: Tensor, known: Tensor | None, reject: float | None, tol: float, max_steps: int, trace: bool, seed: int
+    ) -> tuple[Recall, Tensor]:
+        end = descend(self, cues, known, tol, max_steps, trace, seed)
+        asked = Read(self.similarity, self.reading_separation(), self.moves.view(cues) if known is None else cues, known)
+        score, margin = evidence(self.bank, asked, end.first, end.winners)
+        accepted = torch.ones_like(end.converged) if reject is None else score >= reject
+        patterns = self._projected(cues, end, known)
+        refused = cues if patterns.shape == cues.shape else torch.zeros_like(patterns)
+        patterns = torch.where(accepted[:, None], patterns, refused)
+        settled = (score, margin, accepted, end.energies, end.steps, end.converged, end.trace)
+        return Recall(patterns, end.winners, *settled), end.lead
+
+    def _projected(self, cues: Tensor, end: Descent, known: Tensor | None) -> Tensor:
+        """What is given back for the states at rest: values, or the patterns in the caller's units."""
+        directions = isinstance(self.moves, Direction)
+        if self.bank.value_dim is not None or (directions and known is None and self.separation.normalised):
+            return self._ask(self.moves.view(end.states), None, "values").values.to(cues.dtype)
+        if not directions or known is not None:
+            return end.states
+        along = (cues * end.states).sum(-1, keepdim=True)
+        return end.states * torch.where(along > 0, along, cues.norm(dim=-1, keepdim=True))
+
+    def _require_patterns(self) -> None:
+        if len(self) == 0:
+            raise ValueError("the memory is empty: store patterns first")
+
+    def _check_cues(self, cues: Tensor, known: Tensor | None) -> Tensor | None:
+        check_floating("cues", cues)
+        check_shape("cues", cues, self.dim)
+        self._require_patterns()
+        if cues.dtype != self.bank.dtype or cues.device != self.bank.device:
+            stored = f"{self.bank.dtype} on {self.bank.device}"
+            raise ValueError(f"cues must be {stored} like the stored patterns, got {cues.dtype} on {cues.device}")
+        known = check_known(known, cues)
+        evidence_given = cues if known is None else torch.where(known, cues, 1)
+        check_finite("cues", evidence_given)
+        self.domain.check("cues", evidence_given)
+        if isinstance(self.moves, Direction):
+            lengths = (cues if known is None else torch.where(known, cues, 0)).abs().amax(-1)
+            if bool((lengths == 0).any()):
+                rows = (lengths == 0).nonzero().flatten().tolist()
+                raise ValueError(f"cues must have a direction, rows that are zero where they are trusted: {shorten(rows)}")
+        return known
+
+    def _warn_over_capacity(self, parts: list[tuple[Recall, Tensor]]) -> None:
+        """Say aloud, once for each set of patterns, that they are too many or blend at this inverse temperature."""
+        if self._warned_version == self.bank.version:
+            return
+        self._warned_version = self.bank.version
+        if isinstance(self.separation, Polynomial):
+            warn_over_capacity(len(self), self.capacity_estimate(), stacklevel=3)
+        elif isinstance(self.separation, Tempered) and self.separation.normalised and self.beta is not None:
+            # the winner weighs exp(beta lead) where weights sum to one
+            blended = torch.cat([lead for _, lead in parts]) * float(self.beta) < math.log(0.5)
+            if float(blended.float().mean()) > 0.5:
+                warnings.warn(
+                    f"{float(blended.float().mean()):.0%} of the cues came to rest between patterns, not at one: at "
+                    f"beta={float(self.beta):.4g} the {len(self)} stored patterns blend. Raise beta, or leave it 'auto'",
+                    CapacityWarning,
+                    stacklevel=3,
+                )
+
+
+def bank_of(dim: int | None, bank: Bank | None) -> Bank:
+    """The given bank, or a new one in memory of width `dim`."""
+    if bank is not None and dim is None:
+        return bank
+    if dim is not None and bank is None:
+        return RamBank(check_count("dim", dim))
+    raise ValueError(f"either dim or bank must be given, got dim={dim!r} and bank={bank!r}")

@@ -1,0 +1,34 @@
+"""The separations by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attractor.read.polynomial import Identity, Polynomial, RectifiedPolynomial
+from attractor.read.separation import Exponential, Separation, SoftMax
+from attractor.read.sparse import Entmax, Sparsemax, TopK
+
+SEPARATIONS: dict[str, type[Separation]] = {
+    kind.name: kind for kind in (SoftMax, Exponential, Polynomial, RectifiedPolynomial, Identity, Sparsemax, Entmax, TopK)
+}
+
+
+def separation_from(settings: str | dict[str, Any]) -> Separation:
+    """Rebuild a separation from its name or its `settings()`.
+
+    Raises:
+        ValueError: the name is not known, or settings came that it does not take.
+
+    Example:
+        >>> separation_from({"name": "softmax", "beta": 4.0})
+        SoftMax(beta=4.0)
+    """
+    settings = {"name": settings} if isinstance(settings, str) else settings
+    name = settings.get("name")
+    if not isinstance(name, str) or name not in SEPARATIONS:
+        raise ValueError(f"separation must be one of {sorted(SEPARATIONS)}, got {name!r}")
+    arguments = {key: value for key, value in settings.items() if key != "name"}
+    try:
+        return SEPARATIONS[name](**arguments)
+    except TypeError as error:
+        raise ValueError(f"separation {name!r} does not take these settings: {sorted(arguments)}") from error

@@ -1,0 +1,201 @@
+"""Separations that give exact zeros: sparsemax, alpha-entmax and the soft-max over the `k` best.
+
+A block leaves *candidates*: the rows that can still get weight for some cue. What lies too far below the best score so far can
+be dropped for good, so the candidates stay few where the separation is sparse.
+
+With `z = beta s`, alpha-entmax is `w = argmax_p p.z + H_alpha(p)` over the simplex, `H_alpha` the Tsallis entropy
+`(1 - sum p^alpha) / (alpha (alpha - 1))`; hence `w = max((alpha - 1) z - tau, 0)^(1 / (alpha - 1))`. A pattern is an exact fixed
+point once its score leads by `1 / ((alpha - 1) beta)`.
+
+Sources: Martins and Astudillo 2016 (sparsemax); Peters et al. 2019 (entmax); Hu et al. 2023 (sparse modern Hopfield).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from attractor.read.best import Best
+from attractor.read.separation import Tempered, weighted_sum
+from attractor.validation import check_count
+
+BISECTIONS = 60
+
+
+class Candidates(NamedTuple):
+    """Rows that can still get weight: `scores (b, c)`, `ids (c,)`, `rows (c, e)`."""
+
+    scores: Tensor
+    ids: Tensor
+    rows: Tensor
+
+    def keep(self, wanted: Tensor) -> Candidates:
+        """Only the rows that some cue wants, `wanted (b, c)`."""
+        some = wanted.any(0)
+        return self if bool(some.all()) else Candidates(self.scores[:, some], self.ids[some], self.rows[some])
+
+
+class Sparse(Tempered):
+    """A separation with weights on few rows."""
+
+    normalised = True
+
+    def partial(self, scores: Tensor, ids: Tensor, rows: Tensor, best: Best) -> Candidates:
+        scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return Candidates(scores, ids, rows).keep(scores >= self.threshold(scores))
+
+    def merge(self, left: Candidates, right: Candidates) -> Candidates:
+        both = Candidates(*(torch.cat(pair, axis) for pair, axis in zip(zip(left, right, strict=True), (1, 0, 0), strict=True)))
+        return both.keep(both.scores >= self.threshold(both.scores))
+
+    def finish(self, body: Candidates) -> tuple[Tensor, Tensor]:
+        weights = self.weights(body.scores, body.ids)
+        return weighted_sum(weights, body.rows), self.value(body.scores, weights)
+
+    def potential(self, scores: Tensor) -> Tensor:
+        return self.value(scores, self.weights(scores, torch.arange(scores.shape[-1], device=scores.device)))
+
+    def skips(self, best: Best, body: Candidates) -> bool:
+        return bool((best.scores[:, :1] < self.threshold(body.scores)).all())
+
+    @abstractmethod
+    def threshold(self, scores: Tensor) -> Tensor:
+        """The score `(b, 1)` below which a row gets no weight beside `scores (b, c)`."""
+
+    @abstractmethod
+    def weights(self, scores: Tensor, ids: Tensor) -> Tensor:
+        """Weights `(b, c)` of the candidates."""
+
+    @abstractmethod
+    def value(self, scores: Tensor, weights: Tensor) -> Tensor:
+        """The potential `(b,)`."""
+
+
+class Entmax(Sparse):
+    """Weights `alpha-entmax(beta s)`; `alpha -> 1` is the soft-max, `alpha = 2` is sparsemax.
+
+    Args:
+        alpha: > 1. The larger, the sparser.
+        beta: inverse temperature, > 0, or `"auto"`.
+
+    Raises:
+        ValueError: `alpha` is not above 1, or `beta` is no positive finite number.
+
+    Example:
+        >>> Entmax(alpha=1.5, beta=1.0).weights(torch.tensor([[3.0, 0.0]]), torch.arange(2)).tolist()
+        [[1.0, 0.0]]
+    """
+
+    name = "entmax"
+
+    def __init__(self, alpha: float = 1.5, beta: float | Tensor | str = "auto"):
+        if not 1 < alpha < math.inf:
+            raise ValueError(f"alpha must be a finite number above 1, got {alpha!r}")
+        super().__init__(beta)
+        self.alpha = float(alpha)
+
+    def threshold(self, scores: Tensor) -> Tensor:
+        return scores.detach().amax(-1, keepdim=True) - self.reach(scores.shape[-1], scores.dtype)
+
+    def reach(self, count: int, dtype: torch.dtype) -> float:
+        return 1 / ((self.alpha - 1) * float(self.resolved))
+
+    def weights(self, scores: Tensor, ids: Tensor) -> Tensor:
+        return entmax((self.alpha - 1) * self.logits(scores), 1 / (self.alpha - 1))
+
+    def value(self, scores: Tensor, weights: Tensor) -> Tensor:
+        entropy = (1 - (weights**self.alpha).sum(-1)) / (self.alpha * (self.alpha - 1))
+        return (weights * scores).sum(-1) + entropy / self.resolved
+
+    def settings(self) -> dict[str, Any]:
+        return {"name": self.name, "alpha": self.alpha, "beta": self.beta}
+
+
+class Sparsemax(Entmax):
+    """Weights `sparsemax(beta s)`, the Euclidean projection of `beta s` on the simplex: `Entmax(alpha=2)`.
+
+    Example:
+        >>> Sparsemax(beta=1.0).weights(torch.tensor([[0.5, 0.0, -3.0]]), torch.arange(3)).tolist()
+        [[0.75, 0.25, 0.0]]
+    """
+
+    name = "sparsemax"
+
+    def __init__(self, beta: float | Tensor | str = "auto"):
+        super().__init__(2.0, beta)
+
+    def settings(self) -> dict[str, Any]:
+        return {"name": self.name, "beta": self.beta}
+
+
+class TopK(Sparse):
+    """The soft-max over the `k` best scores; a tie goes to the lower id.
+
+    Args:
+        k: how many rows get weight, >= 1.
+        beta: inverse temperature, > 0, or `"auto"`.
+
+    Raises:
+        ValueError: `k` is below 1, or `beta` is no positive finite number.
+
+    Example:
+        >>> TopK(1, beta=1.0).weights(torch.tensor([[2.0, 2.0, 0.0]]), torch.arange(3)).tolist()
+        [[1.0, 0.0, 0.0]]
+    """
+
+    name = "top-k"
+
+    def __init__(self, k: int = 32, beta: float | Tensor | str = "auto"):
+        super().__init__(beta)
+        self.k = check_count("k", k)
+        self.rank = max(2, self.k)
+
+    def threshold(self, scores: Tensor) -> Tensor:
+        if scores.shape[-1] <= self.k:
+            return scores.new_full((len(scores), 1), -math.inf)
+        return scores.detach().topk(self.k, -1, sorted=False).values.amin(-1, keepdim=True)
+
+    def reach(self, count: int, dtype: torch.dtype) -> float:
+        return 0.0
+
+    def weights(self, scores: Tensor, ids: Tensor) -> Tensor:
+        order = ids.argsort()
+        best = scores.detach()[:, order].sort(dim=-1, descending=True, stable=True).indices[:, : self.k]
+        chosen = order[best]
+        weights = self.logits(scores.gather(-1, chosen)).softmax(-1)
+        return torch.zeros_like(scores, dtype=weights.dtype).scatter(-1, chosen, weights)
+
+    def value(self, scores: Tensor, weights: Tensor) -> Tensor:
+        return self.logits(scores).masked_fill(weights == 0, -math.inf).logsumexp(-1) / self.resolved
+
+    def settings(self) -> dict[str, Any]:
+        return {"name": self.name, "k": self.k, "beta": self.beta}
+
+
+def entmax(scaled: Tensor, power: float) -> Tensor:
+    """`max(scaled - tau, 0)^power` with `tau` such that each row sums to one; exact gradients to first order.
+
+    `tau` lies between `max - 1` and `max - n^(-1/power)`; bisection finds it, and one Newton step at the end both polishes it and
+    carries the gradient.
+    """
+    top = scaled.detach().amax(-1, keepdim=True)
+    shifted = scaled - top
+    fixed = shifted.detach()
+    low, high = torch.full_like(top, -1.0), torch.full_like(top, -(fixed.shape[-1] ** (-1 / power)))
+    for _ in range(BISECTIONS):
+        tau = (low + high) / 2
+        heavy = rectified_power(fixed - tau, power).sum(-1, keepdim=True) >= 1
+        low, high = torch.where(heavy, tau, low), torch.where(heavy, high, tau)
+    slope = power * rectified_power(fixed - low, power - 1).sum(-1, keepdim=True)
+    tau = low + (rectified_power(shifted - low, power).sum(-1, keepdim=True) - 1) / slope
+    return rectified_power(shifted - tau, power)
+
+
+def rectified_power(base: Tensor, power: float) -> Tensor:
+    """`max(base, 0)^power`, zero with a zero gradient where `base` is not positive."""
+    positive = base > 0
+    return torch.where(positive, torch.where(positive, base, 1) ** power, 0)

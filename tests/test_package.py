@@ -1,0 +1,47 @@
+import json
+import statistics
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+import attractor
+
+PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+def output_of(program):
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
+def test_version_is_the_one_of_the_project_file():
+    declared = tomllib.loads(PYPROJECT.read_text())["project"]["version"]
+    assert attractor.__version__ == metadata.version("attractor") == declared
+
+
+def test_types_are_published():
+    assert (Path(attractor.__file__).parent / "py.typed").exists()
+
+
+def test_import_loads_nothing_heavy_beside_torch():
+    heavy = {"PIL", "faiss", "matplotlib", "mlxtend", "pandas", "rich", "scipy", "sklearn", "typer"}
+    assert find_spec("sklearn"), "the check needs the packages that it looks for"
+    added = json.loads(
+        output_of(
+            "import json, sys, torch; before = set(sys.modules); import attractor;"
+            "print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - before})))"
+        )
+    )
+    assert "attractor" in added
+    assert heavy.isdisjoint(added)
+
+
+def test_import_takes_under_one_and_a_half_times_the_import_of_torch():
+    program = (
+        "from time import perf_counter as now; start = now(); import torch; middle = now(); import attractor;"
+        "print((now() - start) / (middle - start))"
+    )
+    ratios = [float(output_of(program)) for _ in range(5)]
+    assert statistics.median(ratios) < 1.5, ratios
