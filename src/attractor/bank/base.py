@@ -25,13 +25,19 @@ class Bank(ABC):
 
     Attributes:
         dim: width of a pattern.
-        value_dim: width of the values, None while patterns are read out themselves.
-        version: counts the changes; equal versions hold equal patterns.
     """
 
     dim: int
-    value_dim: int | None
-    version: int
+
+    @property
+    @abstractmethod
+    def value_dim(self) -> int | None:
+        """Width of the values, None while patterns are read out themselves."""
+
+    @property
+    @abstractmethod
+    def version(self) -> int:
+        """Counts the changes; equal versions hold equal patterns."""
 
     @property
     @abstractmethod
@@ -67,6 +73,9 @@ class Bank(ABC):
             raise ValueError(f"values must be given for all patterns of a bank or for none: this bank {kept}, {came}")
         if metadata is not None and len(metadata) != len(patterns):
             raise ValueError(f"metadata must have one entry for each of the {len(patterns)} patterns, got {len(metadata)}")
+        for row, entry in enumerate(metadata or ()):
+            if entry is not None and not isinstance(entry, Mapping):
+                raise TypeError(f"metadata[{row}] must be a mapping or None, got {type(entry).__name__}")
         return self._append(patterns.detach(), None if values is None else values.detach(), metadata)
 
     def forget(self, ids: Tensor) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from attractor.bank.base import Bank, Metadata
 from attractor.bank.manifest import Manifest, Snapshot
-from attractor.bank.segments import DTYPES, Layout, Segment, SegmentError, SegmentFolder
+from attractor.bank.segments import DTYPES, Layout, Segment, SegmentError, SegmentFolder, block_of, cut, join, tensors_of
 from attractor.errors import AttractorWarning
 from attractor.read import Block
 from attractor.validation import check_count, check_ids, shorten
@@ -73,11 +73,11 @@ class DiskBank(Bank):
             )
 
     @property
-    def version(self) -> int:  # type: ignore[override]  # another process can change it
+    def version(self) -> int:
         return self._manifest.snapshot().version
 
     @property
-    def value_dim(self) -> int | None:  # type: ignore[override]  # another process can change it
+    def value_dim(self) -> int | None:
         return self._manifest.snapshot().layout.value_dim
 
     @property
@@ -104,10 +104,9 @@ class DiskBank(Bank):
         Raises:
             ValueError: a file lacks live rows; the message says which.
         """
-        segments = self._on_snapshot(self._map_all)
-        while segments:
-            whole, live = segments.popleft()
-            yield from cut(whole, live, rows)
+        snapshot, mapped = self._on_snapshot(self._map_all)
+        for segment in snapshot.segments:
+            yield from cut(block_of(segment, mapped.popleft()), snapshot.live(segment), rows)
 
     def get(self, ids: Tensor) -> Block:
         return self._on_snapshot(lambda snapshot: self._gather(snapshot, ids))
@@ -165,7 +164,7 @@ class DiskBank(Bank):
     def __len__(self) -> int:
         return len(self._manifest.snapshot())
 
-    def _append(self, patterns: Tensor, values: Tensor | None, metadata: Sequence[Metadata | None] | None) -> Tensor:
+    def _append(self, patterns: Tensor, values: Tensor | None, metadata: Sequence[object] | None) -> Tensor:
         if patterns.dtype not in DTYPES:
             raise ValueError(f"patterns must have one of the dtypes {[str(kind) for kind in DTYPES]}, got {patterns.dtype}")
         entries = [None if entry is None else to_json(f"metadata[{row}]", entry) for row, entry in enumerate(metadata or ())]
@@ -206,20 +205,19 @@ class DiskBank(Bank):
             if self.version == snapshot.version:
                 raise failure
 
-    def _map_all(self, snapshot: Snapshot) -> deque[tuple[Block, Tensor | None]]:
-        """Each segment as a block, and its mask of live rows. All are mapped at once: a mapping outlives a compaction."""
-        return deque(self._map_live(snapshot, segment) for segment in snapshot.segments)
+    def _map_all(self, snapshot: Snapshot) -> tuple[Snapshot, deque[dict[str, Tensor]]]:
+        """The tensors of all segments. A mapping costs no memory until it is read, and outlives a compaction."""
+        return snapshot, deque(self._map_live(snapshot, segment) for segment in snapshot.segments)
 
-    def _map_live(self, snapshot: Snapshot, segment: Segment) -> tuple[Block, Tensor | None]:
+    def _map_live(self, snapshot: Snapshot, segment: Segment) -> dict[str, Tensor]:
         lost = self._lost(snapshot, segment)
         if len(lost):
             raise self._complaint(segment, lost)
-        tensors = self._folder.map(segment, snapshot.layout)
-        return Block(segment.all_ids(), tensors["patterns"], tensors.get("values")), snapshot.live(segment)
+        return self._folder.map(segment, snapshot.layout)
 
     def _gather(self, snapshot: Snapshot, ids: Tensor) -> Block:
         self.positions(ids)
-        ids, layout = check_ids("ids", ids), snapshot.layout
+        ids, layout = check_ids("ids", ids).contiguous(), snapshot.layout
         tensors = {name: torch.empty(len(ids), width, dtype=layout.dtype) for name, width in layout.widths.items()}
         first_ids = torch.tensor([segment.first_id for segment in snapshot.segments], dtype=torch.int64)
         place = torch.searchsorted(first_ids, ids, right=True) - 1
@@ -236,9 +234,10 @@ class DiskBank(Bank):
 
     def _lost(self, snapshot: Snapshot, segment: Segment) -> Tensor:
         kept = self._folder.rows(segment, snapshot.layout)
-        live = snapshot.live(segment) if kept < segment.rows else None
-        ids = segment.all_ids()
-        return ids[kept:] if live is None else ids[kept:][live[kept:]]
+        if kept == segment.rows:
+            return torch.empty(0, dtype=torch.int64)
+        ids, live = segment.all_ids()[kept:], snapshot.live(segment)
+        return ids if live is None else ids[live[kept:]]
 
     def _complaint(self, segment: Segment, lost: Tensor) -> SegmentError:
         file = self._folder.file(segment.number, "patterns")
@@ -255,7 +254,8 @@ class DiskBank(Bank):
         capacity = snapshot.layout.capacity
         pending: list[Block] = []
         for segment in segments:
-            pending += cut(*self._map_live(snapshot, segment), capacity)
+            whole = block_of(segment, self._map_live(snapshot, segment))
+            pending += cut(whole, snapshot.live(segment), capacity)
             while sum(map(len, pending)) >= capacity:
                 block = join(pending)
                 yield block.rows(slice(capacity))
@@ -264,33 +264,7 @@ class DiskBank(Bank):
             yield join(pending)
 
 
-def cut(whole: Block, live: Tensor | None, rows: int) -> Iterator[Block]:
-    """The rows of `whole` that the mask `live` lets through, in blocks of at most `rows`; copied only where some are dead."""
-    for start in range(0, len(whole.ids), rows):
-        part: slice | Tensor = slice(start, start + rows)
-        if live is not None and not bool(live[part].all()):
-            part = live[part].nonzero().flatten() + start
-        block = whole.rows(part)
-        if len(block):
-            yield block
-
-
-def join(blocks: Sequence[Block]) -> Block:
-    """One block of the rows of several."""
-    values = [block.values for block in blocks if block.values is not None]
-    return Block(
-        torch.cat([block.ids for block in blocks]),
-        torch.cat([block.patterns for block in blocks]),
-        torch.cat(values) if values else None,
-    )
-
-
-def tensors_of(patterns: Tensor, values: Tensor | None) -> dict[str, Tensor]:
-    """What a segment holds, by name."""
-    return {"patterns": patterns} if values is None else {"patterns": patterns, "values": values}
-
-
-def to_json(name: str, entry: Metadata) -> str:
+def to_json(name: str, entry: object) -> str:
     """Metadata as JSON.
 
     Raises:
@@ -302,7 +276,8 @@ def to_json(name: str, entry: Metadata) -> str:
         text = json.dumps(dict(entry), allow_nan=False)
         same = json.loads(text) == dict(entry)
     except (TypeError, ValueError, RecursionError) as error:
-        raise type(error)(f"{name} must hold JSON values: {error}") from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} must hold JSON values: {error}") from error
     if not same:
         raise ValueError(f"{name} must hold JSON values, with text as keys and lists for tuples")
     if len(text) > LARGEST_ENTRY:

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from attractor.bank.segments import DTYPES, Layout, Segment, sync_folder
-from attractor.validation import check_count
 
 FILE = "bank.db"
 FORMAT = 1
@@ -220,7 +219,7 @@ class Manifest:
                 if self._is_blank():
                     for statement in SCHEMA:
                         self._execute(statement)
-                    self._execute("INSERT INTO bank VALUES (?, NULL, NULL, 0, 1, 0, 0)", (check_count("dim", dim),))
+                    self._execute("INSERT INTO bank VALUES (?, NULL, NULL, 0, 1, 0, 0)", (dim,))
             sync_folder(self.file.parent)
             sync_folder(self.file.parent.absolute().parent)
         if self._pragma("application_id") != APPLICATION_ID:

@@ -27,15 +27,20 @@ class ParameterBank(Bank, nn.Module):
         (2, ['patterns'])
     """
 
-    version = 0
-    value_dim = None
-
     def __init__(self, patterns: Tensor):
         super().__init__()
         check_floating("patterns", patterns)
         check_shape("patterns", patterns)
         self.patterns = patterns
         self.dim = patterns.shape[1]
+
+    @property
+    def version(self) -> int:
+        return self.patterns._version  # torch counts the changes in place, an optimiser's step among them
+
+    @property
+    def value_dim(self) -> None:
+        return None
 
     @property
     def dtype(self) -> torch.dtype:

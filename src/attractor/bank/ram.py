@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,8 +46,7 @@ class RamBank(Bank, nn.Module):
     def __init__(self, dim: int, *, screen: bool | None = None):
         super().__init__()
         self.dim = check_count("dim", dim)
-        self.version = 0
-        self.value_dim: int | None = None
+        self._version = 0
         self.screen = multiplies_bfloat16() if screen is None else screen
         self._screen: Screen | None = None
         self._count = 0
@@ -70,6 +69,14 @@ class RamBank(Bank, nn.Module):
     def from_parameter(patterns: Tensor) -> ParameterBank:
         """A bank over learned `patterns (n, dim)`; see `ParameterBank`."""
         return ParameterBank(patterns)
+
+    @property
+    def version(self) -> int:
+        return self._version
+
+    @property
+    def value_dim(self) -> int | None:
+        return self._values.shape[1] or None
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -207,10 +214,9 @@ class RamBank(Bank, nn.Module):
         return self._next_id > 0
 
     def _adopt_layout(self, patterns: Tensor, values: Tensor | None) -> None:
-        self.value_dim = None if values is None else values.shape[1]
         self._patterns = patterns.new_empty(0, self.dim)
         self._norms = patterns.new_empty(0)
-        self._values = patterns.new_empty(0, self.value_dim or 0)
+        self._values = patterns.new_empty(0, 0 if values is None else values.shape[1])
         self._ids = self._ids.to(patterns.device)
         self._live = self._live.to(patterns.device)
 
@@ -222,10 +228,10 @@ class RamBank(Bank, nn.Module):
             setattr(self, name, grown)
 
     def _changed(self) -> None:
-        self.version += 1
+        self._version += 1
         self._screen = None
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RamBank:
         super()._apply(fn, recurse)
         # squared lengths rounded in the old precision would spoil scores in the new one
         self._norms = self._patterns.square().sum(-1)

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from attractor.read import Block
 
 SEGMENT_BYTES = 2**26
 HEADER_BYTES = 4096
@@ -171,3 +173,33 @@ def sync_folder(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def block_of(segment: Segment, tensors: dict[str, Tensor]) -> Block:
+    return Block(segment.all_ids(), tensors["patterns"], tensors.get("values"))
+
+
+def cut(whole: Block, live: Tensor | None, rows: int) -> Iterator[Block]:
+    """The rows of `whole` that the mask `live` lets through, in blocks of at most `rows`; copied only where some are dead."""
+    for start in range(0, len(whole.ids), rows):
+        part: slice | Tensor = slice(start, start + rows)
+        if live is not None and not bool(live[part].all()):
+            part = live[part].nonzero().flatten() + start
+        block = whole.rows(part)
+        if len(block):
+            yield block
+
+
+def join(blocks: Sequence[Block]) -> Block:
+    """One block of the rows of several."""
+    values = [block.values for block in blocks if block.values is not None]
+    return Block(
+        torch.cat([block.ids for block in blocks]),
+        torch.cat([block.patterns for block in blocks]),
+        torch.cat(values) if values else None,
+    )
+
+
+def tensors_of(patterns: Tensor, values: Tensor | None) -> dict[str, Tensor]:
+    """What a segment holds, by name."""
+    return {"patterns": patterns} if values is None else {"patterns": patterns, "values": values}

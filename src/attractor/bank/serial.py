@@ -39,7 +39,10 @@ def bank_from(settings: dict[str, Any], dim: int, folder: Path) -> Bank:
     if kind == "ram":
         return RamBank(dim)
     if kind == "disk":
-        return DiskBank(folder / settings["path"], dim)
+        bank = DiskBank(folder / settings["path"])
+        if bank.dim != dim:
+            raise ValueError(f"bank at {bank.path} must have dim {dim} like the memory, got {bank.dim}")
+        return bank
     if kind == "parameter":
         dtype = getattr(torch, settings["dtype"])
         return ParameterBank(torch.nn.Parameter(torch.zeros(settings["rows"], dim, dtype=dtype)))

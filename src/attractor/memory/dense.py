@@ -28,6 +28,7 @@ from attractor.memory.descent import Descent, descend
 from attractor.memory.diagnostics import BasinRadius, PatternSeparation, Strengthened, basin_radius, separation_of
 from attractor.memory.evidence import evidence
 from attractor.memory.laws import law_of
+from attractor.memory.nearest import Nearest, nearest
 from attractor.memory.recall import Recall
 from attractor.memory.states import Binary, Direction, State, state_from
 from attractor.memory.temperature import Temperature, choose_beta
@@ -44,6 +45,7 @@ from attractor.read import (
     separation_from,
     similarity_from,
 )
+from attractor.read.similarity import widened
 from attractor.validation import (
     check_count,
     check_finite,
@@ -203,6 +205,17 @@ class DenseMemory(Memory):
         known = self._check_cues(cues, known)
         return self._ask(self.moves.view(cues) if known is None else cues, known, "values")
 
+    @torch.no_grad()
+    def nearest(self, cues: Tensor, k: int = 1, known: Tensor | None = None) -> Nearest:
+        """The `k` stored items most similar to each cue, without recall: scores and ids `(b, k)`, best first.
+
+        Args:
+            cues, known: as for `read`.
+            k: how many, >= 1; all items where fewer are stored.
+        """
+        known = self._check_cues(cues, known)
+        return nearest(self.bank, self.similarity, self.moves.view(cues) if known is None else cues, known, check_count("k", k))
+
     def recall(
         self,
         cues: Tensor,
@@ -300,7 +313,7 @@ class DenseMemory(Memory):
     def energy_at(self, states: Tensor, potential: Tensor) -> Tensor:
         """The energy of states whose potential is known."""
         if isinstance(self.similarity, Dot) and self.moves.name == "continuous":
-            return states.square().sum(-1) / 2 - potential
+            return widened(states).square().sum(-1) / 2 - potential
         return -potential
 
     def configuration(self, folder: Path) -> dict[str, Any]:

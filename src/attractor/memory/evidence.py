@@ -42,7 +42,7 @@ def evidence(bank: Bank, read: Read, first: ReadOut, winners: Tensor) -> tuple[T
 
 def best_rival(bank: Bank, read: Read, leaders: Tensor) -> Tensor:
     """The best relative score `(b,)` of a row that differs from the leader `(b, d)`, -inf where there is none."""
-    rivals = leaders.new_full((len(leaders),), -torch.inf)
+    rivals = read.prepared.vectors.new_full((len(leaders),), -torch.inf)
     still = torch.arange(len(leaders), device=leaders.device)
     depth = 2
     while len(still):

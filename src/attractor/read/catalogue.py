@@ -24,7 +24,7 @@ def separation_from(settings: str | dict[str, Any]) -> Separation:
         SoftMax(beta=4.0)
     """
     settings = {"name": settings} if isinstance(settings, str) else settings
-    name = settings.get("name")
+    name = settings.get("name") if isinstance(settings, dict) else settings
     if not isinstance(name, str) or name not in SEPARATIONS:
         raise ValueError(f"separation must be one of {sorted(SEPARATIONS)}, got {name!r}")
     arguments = {key: value for key, value in settings.items() if key != "name"}

@@ -21,7 +21,7 @@ from attractor.read.best import GROUP, Best, two_best
 from attractor.read.block import Block
 from attractor.read.catalogue import separation_from
 from attractor.read.separation import Separation, Tempered
-from attractor.read.similarity import Cues, Similarity, similarity_from
+from attractor.read.similarity import Cues, Euclidean, Similarity, similarity_from, widened
 from attractor.validation import check_floating, check_known, check_shape
 
 SCORES_PER_BLOCK = 2**22
@@ -69,10 +69,14 @@ class Read:
     known: Tensor | None = None
     project: Literal["patterns", "values"] = "patterns"
 
+    def __post_init__(self) -> None:
+        if isinstance(self.similarity, Euclidean) and not self.separation.normalised:
+            raise ValueError(f"similarity must not be {self.similarity!r} with {self.separation!r}: distances have no powers")
+
     @cached_property
     def prepared(self) -> Cues:
         """The cues, ready for comparison with any block."""
-        return self.similarity.prepare(self.cues, self.known)
+        return self.similarity.prepare(widened(self.cues), self.known)
 
     @property
     def rows_per_block(self) -> int:
@@ -81,6 +85,8 @@ class Read:
 
     def step(self, block: Block, running: Partial | None = None) -> Partial:
         """Reduce one block, on top of what earlier blocks gave."""
+        if block.patterns.element_size() < 4:
+            block = Block(block.ids, widened(block.patterns), None if block.values is None else widened(block.values))
         scores = self.similarity.relative(self.prepared, block)
         best = two_best(scores, block.ids)
         if running is not None and self.separation.skips(best, running.body):
@@ -128,7 +134,7 @@ class Read:
         tensors = {"cues": self.cues} if self.known is None else {"cues": self.cues, "known": self.known}
         separation = self.separation.settings()
         if isinstance(self.separation, Tempered):
-            separation["beta"] = float(self.separation.resolved)
+            separation["beta"] = self.separation.number
         return {"similarity": self.similarity.settings(), "separation": separation, "project": self.project}, tensors
 
     @classmethod
@@ -146,5 +152,5 @@ class Read:
         cues = tensors["cues"]
         check_floating("cues", cues)
         check_shape("cues", cues)
-        similarity, separation = similarity_from(settings["similarity"]), separation_from(settings["separation"])
+        similarity, separation = similarity_from(settings.get("similarity", {})), separation_from(settings.get("separation", {}))
         return cls(similarity, separation, cues, check_known(tensors.get("known"), cues), project)

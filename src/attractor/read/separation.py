@@ -110,6 +110,11 @@ class Tempered(Separation):
             raise ValueError("beta is 'auto': a memory chooses it from its patterns; to read without one pass a number")
         return self.beta
 
+    @property
+    def number(self) -> float:
+        """`resolved` as a plain number, without its gradient."""
+        return float(self.resolved.detach()) if isinstance(self.resolved, Tensor) else self.resolved
+
     def logits(self, scores: Tensor) -> Tensor:
         """`beta s`, in float32 or better."""
         return scores.to(torch.promote_types(scores.dtype, torch.float32)) * self.resolved
@@ -167,7 +172,7 @@ class SoftMax(Tempered):
 
     def reach(self, count: int, dtype: torch.dtype) -> float:
         # all rows beyond weigh less than count * exp(-beta reach) = eps / 4 of the best one together
-        return (math.log(4 * count) - math.log(torch.finfo(dtype).eps)) / float(self.resolved)
+        return (math.log(4 * count) - math.log(torch.finfo(dtype).eps)) / self.number
 
 
 class Exponential(SoftMax):

@@ -71,7 +71,7 @@ class Similarity(ABC):
         """Score `(b,)` of each cue with the pattern in its own row, `patterns (b, d)`."""
         if known is not None:
             cues, patterns = torch.where(known, cues, 0), torch.where(known, patterns, 0)
-        return self._paired(cues, patterns)
+        return self._paired(widened(cues), widened(patterns))
 
     @abstractmethod
     def _paired(self, cues: Tensor, patterns: Tensor) -> Tensor: ...
@@ -179,6 +179,11 @@ class Manhattan(Similarity):
         return -(cues - patterns).abs().sum(-1)
 
 
+def widened(tensor: Tensor) -> Tensor:
+    """In float32 where it came in half precision: scores of long patterns need the digits."""
+    return tensor if tensor.element_size() >= 4 else tensor.float()
+
+
 def inverse_length(squares: Tensor) -> Tensor:
     """`1 / sqrt(squares)`, zero where a row has no length."""
     return torch.where(squares > 0, squares, torch.inf).rsqrt()
@@ -193,7 +198,7 @@ def similarity_from(settings: dict[str, Any]) -> Similarity:
     Raises:
         ValueError: the name is not known, or settings came that it does not take.
     """
-    name = settings.get("name")
+    name = settings.get("name") if isinstance(settings, dict) else None
     if not isinstance(name, str) or name not in SIMILARITIES:
         raise ValueError(f"similarity must be one of {sorted(SIMILARITIES)}, got {name!r}")
     if extra := sorted(set(settings) - {"name"}):

@@ -102,7 +102,7 @@ class Entmax(Sparse):
         return scores.detach().amax(-1, keepdim=True) - self.reach(scores.shape[-1], scores.dtype)
 
     def reach(self, count: int, dtype: torch.dtype) -> float:
-        return 1 / ((self.alpha - 1) * float(self.resolved))
+        return 1 / ((self.alpha - 1) * self.number)
 
     def weights(self, scores: Tensor, ids: Tensor) -> Tensor:
         return entmax((self.alpha - 1) * self.logits(scores), 1 / (self.alpha - 1))
@@ -163,11 +163,17 @@ class TopK(Sparse):
         return 0.0
 
     def weights(self, scores: Tensor, ids: Tensor) -> Tensor:
+        return self.logits(scores).masked_fill(~self.chosen(scores, ids), -math.inf).softmax(-1)
+
+    def chosen(self, scores: Tensor, ids: Tensor) -> Tensor:
+        """Which rows `(b, c)` are among the `k` best; of rows that tie for the last places those of lower id."""
         order = ids.argsort()
-        best = scores.detach()[:, order].sort(dim=-1, descending=True, stable=True).indices[:, : self.k]
-        chosen = order[best]
-        weights = self.logits(scores.gather(-1, chosen)).softmax(-1)
-        return torch.zeros_like(scores, dtype=weights.dtype).scatter(-1, chosen, weights)
+        ranked = scores.detach()[:, order]
+        threshold = self.threshold(ranked)
+        above, level = ranked > threshold, ranked == threshold
+        places = self.k - above.sum(-1, keepdim=True)
+        picked = above | (level & (level.cumsum(-1) <= places))
+        return torch.empty_like(picked).index_copy_(1, order, picked)
 
     def value(self, scores: Tensor, weights: Tensor) -> Tensor:
         return self.logits(scores).masked_fill(weights == 0, -math.inf).logsumexp(-1) / self.resolved

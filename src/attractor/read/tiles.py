@@ -42,7 +42,7 @@ def needs_gradient(read: Read, patterns: Tensor) -> bool:
 def fold_tiles(read: Read, block: Block) -> Partial:
     """Fold `read` over `block`, which may be a whole bank: no more than a fixed number of scores is held at a time."""
     assert isinstance(read.separation, SoftMax)
-    beta = float(read.separation.resolved)
+    beta = read.separation.number
     cues, patterns, rows = read.cues * beta, block.patterns, read.rows(block)
     bias = None if type(read.similarity) is Dot else block.squared_norms * (-beta / 2)
     count, size = len(block), len(cues)
@@ -54,7 +54,10 @@ def fold_tiles(read: Read, block: Block) -> Partial:
     for start in range(0, count, span):
         stop = min(start + span, count)
         part = logits[:, : stop - start]
-        part.copy_((-reference).expand_as(part) if bias is None else bias[start:stop] - reference)
+        if bias is None:
+            part.copy_(-reference)
+        else:
+            torch.sub(bias[start:stop], reference, out=part)
         total_rows = rows.new_zeros(size, rows.shape[1])
         for low in range(0, stop - start, tile):
             high = min(low + tile, stop - start)

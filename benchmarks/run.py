@@ -1,0 +1,68 @@
+"""Speed, memory, quality and exactness beside peers, in one run: `python benchmarks/run.py`.
+
+A whole run writes `benchmarks/results.md`; a quick or partial one only what it is asked to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import exactness
+import import_time
+import machine
+import peak_memory
+import quality
+import speed
+import torch
+from report import Report, Section
+from rich.console import Console
+
+RESULTS = Path(__file__).with_name("results.md")
+SUBJECTS = {"speed": speed, "memory": peak_memory, "quality": quality, "exactness": exactness, "import": import_time}
+THREADS = 2
+WIDTH = 160
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parser().parse_args(arguments)
+    torch.set_num_threads(given.threads)
+    progress = Console(stderr=True)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    with progress.status("starting") as status, torch.no_grad():
+        sections = [measure(name, given.quick, status.update) for name in SUBJECTS if given.only in (None, name)]
+    words = sys.argv[1:] if arguments is None else arguments
+    report = Report(machine.facts(" ".join(["python benchmarks/run.py", *words])), sections, given.quick)
+    report.show(console)
+    whole = not given.quick and given.only is None
+    if markdown := given.markdown or (RESULTS if whole else None):
+        markdown.write_text(report.markdown(), encoding="utf-8")
+        console.print(f"Written: {markdown}")
+    if given.json:
+        given.json.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
+        console.print(f"Written: {given.json}")
+
+
+def measure(subject: str, quick: bool, say: Callable[[str], None]) -> Section:
+    """Run one subject; the targets are for its full sizes."""
+    module = SUBJECTS[subject]
+    section = module.measure(module.QUICK if quick else module.Sizes(), say)
+    return replace(section, targets=[replace(target, met=None) for target in section.targets]) if quick else section
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(prog="benchmarks/run.py", description="Speed, memory, quality and exactness beside peers.")
+    words.add_argument("--quick", action="store_true", help="small sizes: does the harness work?")
+    words.add_argument("--only", choices=list(SUBJECTS), help="one subject")
+    words.add_argument("--threads", type=int, default=THREADS, help=f"threads of every contender (default: {THREADS})")
+    words.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
+    words.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables (a whole run: benchmarks/results.md)")
+    return words
+
+
+if __name__ == "__main__":
+    main()
