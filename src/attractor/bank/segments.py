@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -101,7 +102,7 @@ class SegmentFolder:
             with open(self.file(number, name), "r+b" if start else "wb") as handle:
                 handle.truncate(HEADER_BYTES + start * row_bytes)
                 handle.seek(HEADER_BYTES + start * row_bytes)
-                handle.write(rows.contiguous().view(torch.uint8).numpy())
+                handle.write(rows.contiguous().view(torch.uint8).numpy().data)
                 handle.seek(0)
                 handle.write(header(name, rows.dtype, start + len(rows), rows.shape[1]))
                 handle.flush()
@@ -126,11 +127,11 @@ class SegmentFolder:
             file = self.file(segment.number, name)
             try:
                 size = HEADER_BYTES + rows * width * layout.dtype.itemsize
-                storage = torch.UntypedStorage.from_file(str(file), False, size)
+                storage = cast(torch.UntypedStorage, torch.UntypedStorage.from_file(str(file), False, size))
             except RuntimeError as error:
                 raise SegmentError(f"{file} cannot be mapped: {error}") from error
             start = HEADER_BYTES // layout.dtype.itemsize
-            mapped[name] = torch.empty(0, dtype=layout.dtype).set_(storage, start, (rows, width))
+            mapped[name] = torch.empty(0, dtype=layout.dtype).set_(storage, start, (rows, width), (width, 1))
         return mapped
 
     def rows(self, segment: Segment, layout: Layout) -> int:

@@ -1,0 +1,68 @@
+"""The memories that the command line puts side by side: how each registered one is made for patterns of a given width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from attractor.memory import MEMORIES, Binarise, Binary, DenseMemory, Encoded, HopfieldMemory, Memory
+from attractor.read import RectifiedPolynomial, Sparsemax, TopK
+
+WRAPPERS = {"encoded"}
+"""Registered classes that are no memories of their own."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A memory in a comparison.
+
+    Attributes:
+        title: a few words for tables.
+        make: the empty memory for patterns of a width, in the memory's own domain.
+        monotone: whether its recall never raises its energy, by its own account.
+        binary: whether it takes -1 and 1 only, so that real data reaches it through `Binarise`.
+    """
+
+    title: str
+    make: Callable[[int], Memory]
+    monotone: bool = True
+    binary: bool = False
+
+    def build(self, dim: int, threshold: float) -> Memory:
+        """The empty memory, behind an encoder where it needs one."""
+        memory = self.make(dim)
+        return Encoded(memory, Binarise(threshold)) if self.binary else memory
+
+
+SOFT_MAX = Contender("soft-max, Euclidean", DenseMemory)
+COSINE = Contender("soft-max, cosine", lambda dim: DenseMemory(dim, similarity="cosine"))
+SPARSEMAX = Contender("sparsemax, Euclidean", lambda dim: DenseMemory(dim, separation=Sparsemax()))
+TOP_K = Contender("top-32, Euclidean", lambda dim: DenseMemory(dim, separation=TopK(32)))
+CUBIC = Contender(
+    "power 3, binary",
+    lambda dim: DenseMemory(dim, separation=RectifiedPolynomial(3), state=Binary("synchronous")),
+    binary=True,
+)
+HEBBIAN = Contender("Hopfield, Hebbian", HopfieldMemory, binary=True)
+PSEUDO_INVERSE = Contender("Hopfield, pseudo-inv.", lambda dim: HopfieldMemory(dim, rule="pseudo-inverse"), binary=True)
+STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="storkey"), binary=True)
+
+CONTENDERS: dict[str, tuple[Contender, ...]] = {
+    "dense": (SOFT_MAX, COSINE, SPARSEMAX, TOP_K, CUBIC),
+    "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
+}
+
+DEMONSTRATED = (SOFT_MAX, COSINE, SPARSEMAX, CUBIC, HEBBIAN)
+
+
+def registered() -> list[Contender]:
+    """Every registered memory, those of other packages with their own defaults."""
+    chosen: list[Contender] = []
+    for name in sorted(MEMORIES):
+        if name in CONTENDERS:
+            chosen += CONTENDERS[name]
+        elif name not in WRAPPERS:
+            kind = MEMORIES[name]
+            make: Callable[..., Memory] = kind
+            chosen.append(Contender(name, make, monotone=False, binary=kind.domain.kind == "bipolar"))
+    return chosen
