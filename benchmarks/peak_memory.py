@@ -23,7 +23,7 @@ from peers import naive, sdpa
 from report import Section, Table, Target, megabytes
 from torch import Tensor
 
-from attractor import DenseMemory, Euclidean, SoftMax
+from attractor import DenseMemory, Euclidean, RamBank, SoftMax
 
 WAYS = {
     "attractor diffuse": 0.01,
@@ -107,9 +107,10 @@ def peak_of_a_read(way: str, count: int, dim: int, batch: int) -> dict[str, Any]
 def reader(way: str, patterns: Tensor, beta: float) -> tuple[Callable[[Tensor], object], Callable[[], int]]:
     """What reads, and what tells the bytes it holds."""
     if way.startswith("attractor"):
-        memory = DenseMemory(patterns.shape[1], similarity=Euclidean(), separation=SoftMax(beta=beta))
+        bank = RamBank(patterns.shape[1])
+        memory = DenseMemory(bank=bank, similarity=Euclidean(), separation=SoftMax(beta=beta))
         memory.store(patterns)
-        return memory.read, lambda: memory.bank.nbytes
+        return memory.read, lambda: bank.nbytes
     formula = naive if way == "naive" else sdpa
     norms = patterns.square().sum(-1)
     return lambda cues: formula(cues, patterns, beta, norms), lambda: patterns.nbytes

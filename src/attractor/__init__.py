@@ -4,7 +4,20 @@ from importlib.metadata import version
 
 from attractor.bank import DiskBank, RamBank
 from attractor.errors import AttractorWarning, CapacityWarning, EnergyUnboundedWarning, NotConvergedWarning
-from attractor.memory import Binary, Continuous, DenseMemory, Memory, Recall, Spherical, register
+from attractor.memory import (
+    PCA,
+    Binarise,
+    Binary,
+    Continuous,
+    DenseMemory,
+    Encoded,
+    HopfieldMemory,
+    Memory,
+    Quantise,
+    Recall,
+    Spherical,
+    register,
+)
 from attractor.read import (
     Cosine,
     Dot,
@@ -23,7 +36,9 @@ from attractor.read import (
 __version__ = version("attractor")
 
 __all__ = [
+    "PCA",
     "AttractorWarning",
+    "Binarise",
     "Binary",
     "CapacityWarning",
     "Continuous",
@@ -31,15 +46,18 @@ __all__ = [
     "DenseMemory",
     "DiskBank",
     "Dot",
+    "Encoded",
     "EnergyUnboundedWarning",
     "Entmax",
     "Euclidean",
     "Exponential",
+    "HopfieldMemory",
     "Identity",
     "Manhattan",
     "Memory",
     "NotConvergedWarning",
     "Polynomial",
+    "Quantise",
     "RamBank",
     "Recall",
     "RectifiedPolynomial",

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attractor.memory import MEMORIES, Binarise, Binary, DenseMemory, Encoded, HopfieldMemory, Memory
+from attractor.memory import MEMORIES, Binary, DenseMemory, Memory
+from attractor.memory.encoders import Binarise, Encoded
+from attractor.memory.hopfield import HopfieldMemory
 from attractor.read import RectifiedPolynomial, Sparsemax, TopK
 
 WRAPPERS = {"encoded"}
@@ -28,16 +30,17 @@ class Contender:
     monotone: bool = True
     binary: bool = False
 
-    def build(self, dim: int, threshold: float) -> Memory:
-        """The empty memory, behind an encoder where it needs one."""
+    def build(self, dim: int, low: float, high: float) -> Memory:
+        """The empty memory for data between `low` and `high`, behind an encoder where it needs one."""
         memory = self.make(dim)
-        return Encoded(memory, Binarise(threshold)) if self.binary else memory
+        return Encoded(memory, Binarise((low + high) / 2, low, high)) if self.binary else memory
 
 
 SOFT_MAX = Contender("soft-max, Euclidean", DenseMemory)
 COSINE = Contender("soft-max, cosine", lambda dim: DenseMemory(dim, similarity="cosine"))
 SPARSEMAX = Contender("sparsemax, Euclidean", lambda dim: DenseMemory(dim, separation=Sparsemax()))
 TOP_K = Contender("top-32, Euclidean", lambda dim: DenseMemory(dim, separation=TopK(32)))
+BINARY = Contender("soft-max, binary", lambda dim: DenseMemory(dim, state=Binary("synchronous")), binary=True)
 CUBIC = Contender(
     "power 3, binary",
     lambda dim: DenseMemory(dim, separation=RectifiedPolynomial(3), state=Binary("synchronous")),
@@ -48,11 +51,11 @@ PSEUDO_INVERSE = Contender("Hopfield, pseudo-inv.", lambda dim: HopfieldMemory(d
 STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="storkey"), binary=True)
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
-    "dense": (SOFT_MAX, COSINE, SPARSEMAX, TOP_K, CUBIC),
+    "dense": (SOFT_MAX, COSINE, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
 }
 
-DEMONSTRATED = (SOFT_MAX, COSINE, SPARSEMAX, CUBIC, HEBBIAN)
+DEMONSTRATED = (SOFT_MAX, COSINE, SPARSEMAX, BINARY, HEBBIAN)
 
 
 def registered() -> list[Contender]:

@@ -18,10 +18,17 @@ def rows_present(blocks: Iterable[Block], patterns: Tensor) -> Tensor:
     wanted = row_hashes(patterns)
     for block in blocks:
         hashes, order = row_hashes(block.patterns).sort()
-        place = torch.searchsorted(hashes, wanted).clamp_max(len(hashes) - 1)
-        likely = (hashes[place] == wanted).nonzero().flatten()
-        present[likely] |= (block.patterns[order[place[likely]]] == patterns[likely]).all(-1)
+        place = torch.searchsorted(hashes, wanted)
+        while len(likely := same_hash(hashes, wanted, place, present)):
+            present[likely] = (block.patterns[order[place[likely]]] == patterns[likely]).all(-1)
+            place = place + 1
     return present
+
+
+def same_hash(hashes: Tensor, wanted: Tensor, place: Tensor, present: Tensor) -> Tensor:
+    """Which rows `(m,)`, not yet found, have the hash that stands at their `place (n,)` among the sorted `hashes`."""
+    inside = place < len(hashes)
+    return (inside & ~present & (hashes[place.clamp_max(len(hashes) - 1)] == wanted)).nonzero().flatten()
 
 
 def row_hashes(patterns: Tensor) -> Tensor:
@@ -29,5 +36,7 @@ def row_hashes(patterns: Tensor) -> Tensor:
     bits = (patterns + 0.0).contiguous().view(INTEGERS[patterns.element_size()]).to(torch.int64)
     generator = torch.Generator().manual_seed(0)
     factors = torch.randint(-(2**62), 2**62, (patterns.shape[1],), generator=generator) * 2 + 1
-    mixed = bits * factors.to(bits.device)
-    return (mixed ^ (mixed >> 29)).sum(-1)
+    # round numbers in float64 differ in their high bits only, which a product never carries down
+    mixed = (bits ^ (bits >> 32)) * factors.to(bits.device)
+    mixed = (mixed ^ (mixed >> 29)) * -0x61C8864680B583EB
+    return (mixed ^ (mixed >> 32)).sum(-1)

@@ -111,11 +111,11 @@ class RamBank(Bank, nn.Module):
 
     def get(self, ids: Tensor) -> Block:
         self.positions(ids)
-        return self._whole().rows(self._places(ids))
+        return self._whole().rows(self._places(check_ids("ids", ids)))
 
     def metadata(self, ids: Tensor) -> list[dict[str, Any] | None]:
         self.positions(ids)
-        return [self._metadata.get(one) for one in ids.tolist()]
+        return [self._metadata.get(one) for one in check_ids("ids", ids).tolist()]
 
     def ids(self) -> Tensor:
         ids = self._ids[: self._count]
@@ -152,10 +152,15 @@ class RamBank(Bank, nn.Module):
         ids, metadata = check_ids("ids", contents["ids"]), json.loads(bytes(contents["metadata"].tolist()))
         if len(ids) != len(contents["patterns"]) or bool((ids.diff() <= 0).any()) or not isinstance(metadata, dict):
             raise ValueError("contents must hold one ascending id for each pattern, and metadata by id")
+        next_id = int(contents["next_id"])
+        if next_id <= (int(ids[-1]) if len(ids) else 0):
+            raise ValueError(f"next_id must exceed the ids in use, got {next_id}")
         if len(ids):
             self.append(contents["patterns"], contents.get("values"))
             self._ids[: self._count] = ids
-        self._next_id = int(contents["next_id"])
+        else:
+            self._adopt_layout(contents["patterns"], contents.get("values"))
+        self._next_id = next_id
         self._metadata = {int(one): entry for one, entry in metadata.items()}
 
     def __len__(self) -> int:

@@ -26,7 +26,7 @@ from attractor.validation import check_count, check_finite, check_floating, chec
 
 Update = Literal["asynchronous", "synchronous"]
 NUMBERS_PER_BATCH = 2**23
-UNITS_PER_BLOCK = 64
+UNITS_PER_BLOCK = 32
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -205,7 +205,8 @@ class HopfieldMemory(Memory):
         couplings = self._bare_couplings()
         # a field below the rounding of the couplings is a tie
         ties = self.dim * torch.finfo(couplings.dtype).eps * self.learned.abs().amax(1, keepdim=True)
-        states, free = cues.T.contiguous(), None if known is None else ~known.T.contiguous()
+        # a copy: the transpose of a single cue is contiguous as it is
+        states, free = cues.T.clone(memory_format=torch.contiguous_format), None if known is None else ~known.T.contiguous()
         if free is not None:
             trusted = states.masked_fill(free, 0)
             states = torch.where(free, 1 - 2 * (couplings @ trusted < -ties).to(states.dtype), states)

@@ -85,7 +85,10 @@ class PseudoInverse(LearningRule):
         _, lengths, directions = torch.linalg.svd(outside, full_matrices=False)
         least = max(rows.shape) * torch.finfo(learned.dtype).eps * rows.shape[1] ** 0.5
         new = directions[lengths > least]
-        return projection.addmm(new.T, new).to(learned.dtype)
+        projection = projection.addmm(new.T, new)
+        # patterns that span everything leave no couplings at all, not those of rounding
+        complete = round(float(projection.trace())) == len(projection)
+        return torch.eye(len(projection)).to(learned) if complete else projection.to(learned.dtype)
 
     def capacity(self, dim: int, *, error_free: bool = False) -> CapacityEstimate:
         source = "Personnaz, Guyon and Dreyfus 1985; Kanter and Sompolinsky 1987"

@@ -60,7 +60,8 @@ class Direction(State):
     name = "direction"
 
     def move(self, states: Tensor, read_out: Tensor, known: Tensor | None) -> Tensor:
-        direction = normalize(read_out, dim=-1)
+        # without a read-out there is nowhere to go
+        direction = unit(torch.where((read_out != 0).any(-1, keepdim=True), read_out, states))
         if known is None:
             return direction.to(states.dtype)
         fixed = torch.where(known, states, 0)
@@ -77,7 +78,13 @@ class Spherical(Direction):
     name = "spherical"
 
     def view(self, states: Tensor) -> Tensor:
-        return normalize(states, dim=-1)
+        return unit(states)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors `(b, d)` at length one, however short: high powers of small scores make tiny read-outs."""
+    largest = vectors.detach().abs().amax(-1, keepdim=True)
+    return normalize(vectors / torch.where(largest > 0, largest, 1), dim=-1)
 
 
 class Binary(State):

@@ -11,6 +11,7 @@ import torch
 from attractor.memory.dense import DenseMemory
 from attractor.memory.laws import law_of
 from attractor.memory.states import Binary, Continuous, Spherical, State
+from attractor.papers.storage import over_capacity_on_purpose
 from attractor.read import (
     SIMILARITIES,
     Entmax,
@@ -34,8 +35,7 @@ TEMPERED: tuple[Callable[[float], Separation], ...] = (
     lambda beta: TopK(3, beta),
     Exponential,
 )
-BETAS = (0.2, 2.0)
-COUNT, DIM, CUES = 24, 14, 8
+COUNT, DIM, CUES = 16, 8, 6
 
 
 class Descents(NamedTuple):
@@ -47,9 +47,9 @@ class Descents(NamedTuple):
     steps: int
 
 
-def monotone_combinations() -> Iterator[tuple[Similarity, Separation, State]]:
-    """Every combination of similarity, separation and state whose energy never rises, at each inverse temperature."""
-    separations = [*POWERS, *(make(beta) for make, beta in itertools.product(TEMPERED, BETAS))]
+def monotone_combinations(betas: Sequence[float]) -> Iterator[tuple[Similarity, Separation, State]]:
+    """Every combination of similarity, separation and state whose energy never rises."""
+    separations = [*POWERS, *(make(beta) for make, beta in itertools.product(TEMPERED, betas))]
     for similarity, separation, state in itertools.product((kind() for kind in SIMILARITIES.values()), separations, STATES):
         try:
             law = law_of(similarity, separation, state)
@@ -59,16 +59,20 @@ def monotone_combinations() -> Iterator[tuple[Similarity, Separation, State]]:
             yield similarity, separation, state
 
 
-def measure_descents(seeds: Sequence[int], tell: Callable[[float], None] = lambda done: None) -> Descents:
+def measure_descents(
+    seeds: Sequence[int], *, betas: Sequence[float], max_steps: int, tell: Callable[[float], None] = lambda done: None
+) -> Descents:
     """Recall random cues, with and without a mask of what is known, in float64, and look for a rise.
 
     A rise is relative to the largest energy, in absolute value, on the way of the same cue.
 
     Args:
         seeds: of patterns, cues and masks; one set of recalls for each.
+        betas: inverse temperatures to try.
+        max_steps: most updates of a state.
         tell: called with the fraction that is done.
     """
-    combinations = list(monotone_combinations())
+    combinations = list(monotone_combinations(betas))
     worst, steps = 0.0, 0
     for done, (seed, (similarity, separation, state)) in enumerate(itertools.product(seeds, combinations)):
         tell(done / (len(seeds) * len(combinations)))
@@ -81,7 +85,8 @@ def measure_descents(seeds: Sequence[int], tell: Callable[[float], None] = lambd
         memory = DenseMemory(DIM, similarity=similarity, separation=separation, state=state)
         memory.store(numbers[:COUNT])
         for mask in (None, known):
-            recalled = memory.recall(numbers[COUNT:], known=mask, trace=True, seed=seed)
+            with over_capacity_on_purpose():
+                recalled = memory.recall(numbers[COUNT:], known=mask, max_steps=max_steps, trace=True, seed=seed)
             assert recalled.trace is not None and recalled.trace.energies is not None
             energies = recalled.trace.energies
             scale = energies.abs().amax(0).clamp_min(torch.finfo(energies.dtype).tiny)

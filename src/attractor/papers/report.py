@@ -32,7 +32,7 @@ class Provenance:
         python: version of Python.
         processor: name and number of processors.
         threads: how many of them torch uses.
-        memory: in gibibytes.
+        memory: in gibibytes; None where the system does not say.
         hash: of the source that it depends on (`registry.source_hash`).
     """
 
@@ -42,7 +42,7 @@ class Provenance:
     python: str
     processor: str
     threads: int
-    memory: float
+    memory: float | None
     hash: str
 
 
@@ -112,7 +112,7 @@ def _provenance(plain: object) -> Provenance | None:
         return None
     fields = Fields("provenance", plain)
     texts = {name: fields.text(name) for name in ("date", "version", "torch", "python", "processor", "hash")}
-    provenance = Provenance(threads=fields.whole("threads"), memory=fields.number("memory"), **texts)
+    provenance = Provenance(threads=fields.whole("threads"), memory=fields.optional_number("memory"), **texts)
     fields.done()
     return provenance
 

@@ -48,6 +48,17 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] |
     return mean, (mean - half, mean + half)
 
 
+def geometric_interval(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
+    """The geometric mean of positive values and its interval, for ratios.
+
+    Example:
+        >>> round(geometric_interval([1.0, 4.0, 16.0])[0], 6)
+        4.0
+    """
+    mean, ends = mean_interval([math.log(value) for value in values])
+    return math.exp(mean), None if ends is None else (math.exp(ends[0]), math.exp(ends[1]))
+
+
 def student(freedom: int) -> float:
     """The 97.5% quantile of Student's distribution (Hill's series; the first two in closed form).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -25,9 +25,7 @@ def random_signs(count: int, dim: int, seed: int) -> Tensor:
         >>> bool((random_signs(5, 3, 0)[:2] == random_signs(2, 3, 0)).all())
         True
     """
-    generator = torch.Generator().manual_seed(seed)
-    # one draw a row keeps the rows of different counts the same
-    return torch.stack([torch.randint(0, 2, (dim,), generator=generator) for _ in range(count)]).float() * 2 - 1
+    return torch.randint(0, 2, (count, dim), generator=torch.Generator().manual_seed(seed)).float() * 2 - 1
 
 
 def bit_error_rate(separation: Separation, dim: int, count: int, *, bits: int, seed: int) -> float:
@@ -95,10 +93,30 @@ def dense_capacity(separation: Separation, dim: int, *, errors: float, bits: int
     )
 
 
-def hebbian_overlap(dim: int, count: int, *, seed: int) -> float:
-    """Mean overlap `x . xi / d` of asynchronous recall started at each of `count` stored random patterns, classic network."""
+def hebbian_overlap(dim: int, count: int, *, cues: int, seed: int) -> float:
+    """Mean overlap `x . xi / d` of asynchronous recall with the stored random pattern that it starts at, classic network.
+
+    Args:
+        dim: number of units.
+        count: how many patterns are stored.
+        cues: how many of them to recall.
+        seed: of the patterns and of the order of updates.
+    """
     patterns = random_signs(count, dim, seed)
-    return float((hebbian_recall(patterns, max_steps=SWEEPS, seed=seed) * patterns).mean())
+    return float((hebbian_recall(patterns, patterns[:cues], max_steps=SWEEPS, seed=seed) * patterns[:cues]).mean())
+
+
+def crossing(x: Sequence[float], y: Sequence[float], level: float) -> float:
+    """Where a falling curve first crosses `level`, between its points; its first or last point where it does not cross.
+
+    Example:
+        >>> crossing([1, 2, 3], [1.0, 0.8, 0.0], 0.9)
+        1.5
+    """
+    for left in range(len(x) - 1):
+        if y[left] >= level > y[left + 1]:
+            return x[left] + (x[left + 1] - x[left]) * (y[left] - level) / (y[left] - y[left + 1])
+    return x[0] if y[0] < level else x[-1]
 
 
 def hebbian_error_free(dim: int, *, kept: float, precision: float, seed: int) -> int:
@@ -106,19 +124,18 @@ def hebbian_error_free(dim: int, *, kept: float, precision: float, seed: int) ->
 
     def holds(count: int) -> bool:
         patterns = random_signs(count, dim, seed)
-        moved = hebbian_recall(patterns, max_steps=1, seed=seed) != patterns
+        moved = hebbian_recall(patterns, patterns, max_steps=1, seed=seed) != patterns
         return 1 - float(moved.any(-1).float().mean()) >= kept
 
     guess = HopfieldMemory(dim).capacity_estimate(error_free=True).patterns
     return largest_count(holds, round(guess), precision=precision)
 
 
-def hebbian_recall(patterns: Tensor, *, max_steps: int, seed: int) -> Tensor:
-    """Where recall ends that starts at each of the stored patterns themselves."""
+def hebbian_recall(patterns: Tensor, cues: Tensor, *, max_steps: int, seed: int) -> Tensor:
     memory = HopfieldMemory(patterns.shape[1], rule="hebbian")
     with over_capacity_on_purpose():
         memory.store(patterns)
-        return memory.recall(patterns, max_steps=max_steps, seed=seed).patterns
+        return memory.recall(cues, max_steps=max_steps, seed=seed).patterns
 
 
 def over_capacity_on_purpose() -> warnings.catch_warnings[None]:

@@ -1,0 +1,78 @@
+"""The demonstration as a command: which images, the table, the notes below it, the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from attractor.app.console import err, out, progress, write_json
+from attractor.app.demonstration import Demonstration, demonstrate, pieces
+from attractor.app.figures import gallery, save
+from attractor.app.measure import CHECKED, ROUNDING
+from attractor.app.sources import choose_images, data_range
+from attractor.app.tables import recall_table
+from attractor.data import ImageSet
+
+CUES = 200
+
+
+def run_demonstration(
+    data: str | None,
+    stored: int | None,
+    cues: int | None,
+    seed: int,
+    size: tuple[int, int] | None,
+    grey: bool,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Store, damage, recall; print the table and save the picture."""
+    images = choose_images(data, stored, seed, size, grey)
+    if cues is not None and cues > len(images):
+        raise ValueError(f"--cues must be at most the {len(images)} images stored, got {cues}")
+    count = min(CUES, len(images)) if cues is None else cues
+    with progress("steps") as bar:
+        task = bar.add_task("storing", total=pieces(images))
+        done = iter(range(pieces(images)))
+        result = demonstrate(images, count, seed, advance=lambda work: bar.update(task, completed=next(done), description=work))
+    path = None if picture is None else draw(result, images, picture, count)
+    if as_json:
+        described = {"name": images.name, "source": images.source, "shape": list(images.shape), "stored": len(images)}
+        write_json({"data": described, "cues": count, "seed": seed, **result.as_json(), "picture": path and str(path)})
+        return
+    report(out(), result, images, count, path)
+
+
+def report(console: Console, result: Demonstration, images: ImageSet, count: int, path: Path | None) -> None:
+    channels, height, width = images.shape
+    title = (
+        f"{len(images)} images of {images.name} stored ({width}x{height}{', colour' if channels == 3 else ''}), {count} recalled"
+    )
+    console.print(recall_table(result.rows, title))
+    console.print("beta, chosen from the images: " + "; ".join(f"{beta:.4g} for {name}" for name, beta in result.betas.items()))
+    for encoder in dict.fromkeys(result.encoders.values()):
+        users = [name for name, used in result.encoders.items() if used == encoder]
+        console.print(f"encoder: {encoder} before {' and '.join(users)}; they give back black and white, so no grey image is exact")
+    console.print(
+        "exact: every pixel is the stored one; identified: nearest to the right stored image. "
+        f"The energy of {min(CHECKED, count)} cues is followed in float64, to {ROUNDING:g} of itself. "
+        "Grey lines: the baselines, told the same."
+    )
+    refused = [f"{row.memory}, {row.damage}: {row.note}" for row in result.rows if row.note]
+    for note in [*(f"{name}: {note}" for name, notes in result.notes.items() for note in notes), *refused]:
+        console.print(f"note: {note}", markup=False)
+    console.print(f"data: {images.source}", markup=False)
+    if path is not None:
+        console.print(f"picture: {path}", soft_wrap=True, markup=False)
+
+
+def draw(result: Demonstration, images: ImageSet, picture: Path, count: int) -> Path | None:
+    """The picture, or a line that says what it needs."""
+    low, high = data_range(images)
+    try:
+        figure = gallery(result.blocks, f"{len(images)} images of {images.name} stored", low=low, high=high)
+    except ImportError:
+        err().print("no picture: it needs matplotlib, pip install 'attractor[demo]'", markup=False)
+        return None
+    return save(figure, picture)

@@ -1,0 +1,130 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import typer
+
+from attractor.app import papers as commands
+from attractor.app.report import number, with_provenance, write_report
+from attractor.papers import Claim, Paper, Report, Row, registry
+from attractor.papers.figures import Chart, ImageGrid, Series
+from attractor.papers.p20_large_associative_memory import PAPER
+
+CLAIM = Claim("a [bold] claim", 2, "a source", least=1.5, most=2.5)
+TOY = Paper("20", "A <title>", ("An Author",), 2020, "a venue", "https://example.org", (CLAIM,))
+
+
+def run_toy(scale, seed, progress):
+    progress("measuring", 0.5)
+    chart = Chart("curve", "a chart", "x", "y", (Series("a", (1, 2), (1, 2)), Series("g", (1, 2), (1, 2), style="guide")))
+    grid = ImageGrid("pictures", "a grid", ("one",), ("row",), ((((0, 255), (9, 9)),),))
+    return Report("20", scale, seed, (Row(CLAIM, 2.0, (1.9, 2.1), 3, 0.1, "data"),), (chart, grid), 0.1)
+
+
+TOY_MODULE = SimpleNamespace(__name__="attractor.papers.p20_large_associative_memory", PAPER=TOY, run=run_toy)
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch):
+    """An empty folder of reports, and a paper that is measured at once."""
+    reports = tmp_path / "reports"
+    monkeypatch.setattr(registry, "REPORTS", reports)
+    monkeypatch.setattr(commands, "REPORTS", reports)
+    monkeypatch.setattr(commands, "paper_module", lambda one: TOY_MODULE)
+    monkeypatch.setattr(commands, "module_names", lambda: {"20": TOY_MODULE.__name__})
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys):
+    def run(*arguments):
+        app = typer.Typer()
+        app.command()(commands.papers)
+        app.command()(commands.reproduce)
+        app(args=list(arguments), standalone_mode=False)
+        return capsys.readouterr().out
+
+    return run
+
+
+def saved(room, run):
+    run("reproduce", "20", "--scale", "smoke", "--output", str(room / "out"), "--save")
+    return registry.last_report("20")
+
+
+def test_paper_without_report_is_not_run(room, run):
+    assert "not run" in run("papers")
+    (paper,) = json.loads(run("papers", "--json"))["papers"]
+    assert paper["status"] == "not run" and paper["rows"][0]["measured"] is None and paper["command"] == "attractor reproduce 20"
+
+
+def test_reproduce_writes_report_pictures_and_page(room, run):
+    pytest.importorskip("matplotlib")
+    printed = run("reproduce", "20", "--scale", "smoke", "--seed", "4", "--output", str(room / "out"))
+    assert {path.name for path in (room / "out").iterdir()} == {"20.json", "20.html", "20-curve.png", "20-pictures.png"}
+    assert "a [bold] claim" in printed and str(room / "out" / "20.html") in printed
+    report = Report.from_json((room / "out" / "20.json").read_text())
+    assert report.seed == 4 and report.provenance.hash == registry.source_hash(TOY_MODULE.__name__)
+    page = (room / "out" / "20.html").read_text()
+    assert "A &lt;title&gt;" in page and "data:image/png;base64," in page and 'src="http' not in page
+
+
+def test_only_save_changes_the_committed_report(room, run):
+    run("reproduce", "20", "--output", str(room / "out"))
+    assert registry.last_report("20") is None
+    assert saved(room, run).scale == "smoke"
+
+
+def test_saved_report_fills_the_table(room, run):
+    saved(room, run)
+    (paper,) = json.loads(run("papers", "--json"))["papers"]
+    (row,) = paper["rows"]
+    assert (row["measured"], row["ok"], row["status"], paper["scale"]) == (2.0, True, "current", "smoke")
+    assert paper["command"] == "attractor reproduce 20 --scale smoke"
+    assert "stale" not in run("papers").lower()
+
+
+def test_report_of_other_code_is_stale(room, run):
+    report = saved(room, run)
+    old = replace(report, provenance=replace(report.provenance, hash="0" * 16))
+    (room / "reports" / "20.json").write_text(old.to_json())
+    (paper,) = json.loads(run("papers", "--json"))["papers"]
+    assert paper["status"] == paper["rows"][0]["status"] == "stale"
+    assert "stale" in run("papers").lower()
+
+
+def test_changed_module_makes_the_report_stale(room, run, monkeypatch):
+    report = saved(room, run)
+    assert not registry.is_stale(report)
+    source = registry._source
+    changed = "attractor.memory.dense"
+    monkeypatch.setattr(registry, "_source", lambda name, package: source(name, package) + "\n" * (name == changed))
+    assert registry.is_stale(report)
+
+
+@pytest.mark.parametrize("arguments", [[], ["20", "--all"], ["99"], ["20", "99"], ["20", "--scale", "huge"]])
+def test_mistakes_are_refused_before_anything_runs(run, monkeypatch, arguments):
+    monkeypatch.setattr(commands, "run_with_bar", lambda *_: pytest.fail("it ran"))
+    with pytest.raises(ValueError):
+        run("reproduce", *arguments)
+
+
+def test_without_matplotlib_the_report_is_written_all_the_same(room, monkeypatch):
+    def no_matplotlib(figure):
+        raise ImportError("matplotlib")
+
+    monkeypatch.setattr("attractor.app.report.draw", no_matplotlib)
+    report = with_provenance(run_toy("smoke", 0, lambda what, done: None))
+    files, drawn = write_report(TOY, report, room / "out")
+    assert not drawn and [file.name for file in files] == ["20.json", "20.html"]
+
+
+def test_numbers_show_what_matters():
+    shown = {None: "-", 0.0: "0.000", 0.9876: "0.988", 2e-16: "2.0e-16", -2e-7: "-2.0e-07", 12.0: "12.000"}
+    assert {value: number(value) for value in shown} == shown
+
+
+def test_committed_table_prints(run):
+    assert PAPER.title in " ".join(run("papers").split())
+    assert json.loads(run("papers", "--json"), parse_constant=pytest.fail)["papers"]
