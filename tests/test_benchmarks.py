@@ -10,19 +10,7 @@ import torch
 from attractor.data import ImageSet
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-NAMES = (
-    "exactness",
-    "image_recall",
-    "import_time",
-    "machine",
-    "peak_memory",
-    "peers",
-    "quality",
-    "report",
-    "run",
-    "speed",
-    "timing",
-)
+NAMES = [path.stem for path in FOLDER.glob("*.py")]
 
 
 @pytest.fixture

@@ -56,6 +56,20 @@ def finite(value: Tensor) -> bool:
     return bool(least.isfinite() & most.isfinite())
 
 
+def check_like(name: str, value: Tensor, dtype: torch.dtype | None, device: torch.device | None) -> None:
+    """`value` must have the precision and place of the stored patterns, where there are any."""
+    if (dtype is not None and value.dtype != dtype) or (device is not None and value.device != device):
+        raise ValueError(f"{name} must be {dtype} on {device} like the stored patterns, got {value.dtype} on {value.device}")
+
+
+def check_directions(name: str, value: Tensor) -> None:
+    """Rows of `value` must have a direction."""
+    zero = (value == 0).all(-1)
+    if bool(zero.any()):
+        rows = shorten(zero.nonzero().flatten().tolist())
+        raise ValueError(f"{name} must have a direction, rows that are zero where they are trusted: {rows}")
+
+
 def check_known(known: Tensor | None, cues: Tensor) -> Tensor | None:
     """Return the mask `known (rows, dim)` of trusted entries, or None.
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from attractor import Binary, DenseMemory, Dot, Euclidean, Polynomial, RamBank, RectifiedPolynomial, SoftMax
+from attractor import Binary, Cosine, DenseMemory, Dot, Euclidean, Polynomial, RamBank, RectifiedPolynomial, SoftMax, TopK
 
 
 class CountingBank(RamBank):
@@ -108,6 +108,15 @@ def test_asynchronous_sweep_flips_where_the_energy_falls(separation, function, m
     start = recalled.trace[0]
     order = torch.randperm(9, generator=orders).tolist()
     assert_close(recalled.trace[1], naive_sweep(start, patterns, function, order, known))
+
+
+def test_ties_within_rounding_do_not_flip_for_ever():
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        patterns, cues = (torch.randn(count, 7, generator=generator, dtype=torch.float64).sign() for count in (12, 6))
+        memory = DenseMemory(7, similarity=Cosine(), separation=TopK(3, 2.0), state="binary")
+        memory.store(patterns)
+        assert memory.recall(cues, max_steps=30).converged.all()
 
 
 def test_synchronous_step_is_the_sign_of_the_drive():

@@ -103,10 +103,10 @@ def made(similarity, separation, state, seed, *, beta=2.0):
 @pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
 @pytest.mark.parametrize(("similarity", "separation", "state"), ALLOWED)
 def test_energy_never_rises_where_the_law_says_so(similarity, separation, state):
-    for seed, beta in enumerate((0.2, 1.0, 3.0, 30.0)):
+    for seed, beta in enumerate((0.3, 4.0)):
         memory, _, cues, known = made(similarity, separation, state, seed, beta=beta)
         for mask in (None, known):
-            recalled = memory.recall(cues, known=mask, trace=True, max_steps=30 if memory.law.monotone else 3, seed=seed)
+            recalled = memory.recall(cues, known=mask, trace=True, max_steps=20 if memory.law.monotone else 2, seed=seed)
             energies = recalled.trace.energies
             assert energies.isfinite().all()
             if memory.law.monotone:

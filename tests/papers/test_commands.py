@@ -6,8 +6,10 @@ import pytest
 import typer
 
 from attractor.app import papers as commands
-from attractor.app.report import number, with_provenance, write_report
+from attractor.app.paper_figures import draw
+from attractor.app.report import number, picture_of, with_provenance, write_report
 from attractor.papers import Claim, Paper, Report, Row, registry
+from attractor.papers import dependencies as sources
 from attractor.papers.figures import Chart, ImageGrid, Series
 from attractor.papers.p20_large_associative_memory import PAPER
 
@@ -15,11 +17,14 @@ CLAIM = Claim("a [bold] claim", 2, "a source", least=1.5, most=2.5)
 TOY = Paper("20", "A <title>", ("An Author",), 2020, "a venue", "https://example.org", (CLAIM,))
 
 
+SERIES = (Series("a", (1, 10), (1, 100), (1, 90), (2, 110)), Series("g", (1, 10), (1, 100), style="guide"))
+CHART = Chart("curve", "a chart", "load", "kept", SERIES, "log", "log", bands=(("here", 2, 3),))
+GRID = ImageGrid("pictures", "a grid", ("one", "two"), ("row",), ((((0, 255), (9, 9)), ((1, 2), (3, 4))),))
+
+
 def run_toy(scale, seed, progress):
     progress("measuring", 0.5)
-    chart = Chart("curve", "a chart", "x", "y", (Series("a", (1, 2), (1, 2)), Series("g", (1, 2), (1, 2), style="guide")))
-    grid = ImageGrid("pictures", "a grid", ("one",), ("row",), ((((0, 255), (9, 9)),),))
-    return Report("20", scale, seed, (Row(CLAIM, 2.0, (1.9, 2.1), 3, 0.1, "data"),), (chart, grid), 0.1)
+    return Report("20", scale, seed, (Row(CLAIM, 2.0, (1.9, 2.1), 3, 0.1, "data"),), (CHART, GRID), 0.1)
 
 
 TOY_MODULE = SimpleNamespace(__name__="attractor.papers.p20_large_associative_memory", PAPER=TOY, run=run_toy)
@@ -32,6 +37,7 @@ def room(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "REPORTS", reports)
     monkeypatch.setattr(commands, "REPORTS", reports)
     monkeypatch.setattr(commands, "paper_module", lambda one: TOY_MODULE)
+    monkeypatch.setattr("attractor.app.report.picture_of", lambda figure: f"picture of {figure.name}".encode())
     monkeypatch.setattr(commands, "module_names", lambda: {"20": TOY_MODULE.__name__})
     return tmp_path
 
@@ -60,12 +66,11 @@ def test_paper_without_report_is_not_run(room, run):
 
 
 def test_reproduce_writes_report_pictures_and_page(room, run):
-    pytest.importorskip("matplotlib")
     printed = run("reproduce", "20", "--scale", "smoke", "--seed", "4", "--output", str(room / "out"))
     assert {path.name for path in (room / "out").iterdir()} == {"20.json", "20.html", "20-curve.png", "20-pictures.png"}
     assert "a [bold] claim" in printed and str(room / "out" / "20.html") in printed
     report = Report.from_json((room / "out" / "20.json").read_text())
-    assert report.seed == 4 and report.provenance.hash == registry.source_hash(TOY_MODULE.__name__)
+    assert report.seed == 4 and report.provenance.hash == sources.source_hash(TOY_MODULE.__name__)
     page = (room / "out" / "20.html").read_text()
     assert "A &lt;title&gt;" in page and "data:image/png;base64," in page and 'src="http' not in page
 
@@ -97,9 +102,8 @@ def test_report_of_other_code_is_stale(room, run):
 def test_changed_module_makes_the_report_stale(room, run, monkeypatch):
     report = saved(room, run)
     assert not registry.is_stale(report)
-    source = registry._source
-    changed = "attractor.memory.dense"
-    monkeypatch.setattr(registry, "_source", lambda name, package: source(name, package) + "\n" * (name == changed))
+    read = sources.read_source
+    monkeypatch.setattr(sources, "read_source", lambda path: read(path) + "\n" * (path.name == "dense.py"))
     assert registry.is_stale(report)
 
 
@@ -114,10 +118,21 @@ def test_without_matplotlib_the_report_is_written_all_the_same(room, monkeypatch
     def no_matplotlib(figure):
         raise ImportError("matplotlib")
 
-    monkeypatch.setattr("attractor.app.report.draw", no_matplotlib)
+    monkeypatch.setattr("attractor.app.report.picture_of", no_matplotlib)
     report = with_provenance(run_toy("smoke", 0, lambda what, done: None))
     files, drawn = write_report(TOY, report, room / "out")
     assert not drawn and [file.name for file in files] == ["20.json", "20.html"]
+
+
+def test_figures_are_drawn_from_their_data():
+    pytest.importorskip("matplotlib")
+    (axes,) = draw(CHART).axes
+    assert (axes.get_xscale(), axes.get_yscale(), axes.get_xlabel()) == ("log", "log", "load")
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["here", "a"]
+    assert [text.get_text() for text in axes.texts] == ["g"]
+    left, right = draw(GRID).axes
+    assert left.images[0].get_array().tolist() == [[0, 255], [9, 9]] and right.get_title() == "two"
+    assert picture_of(GRID).startswith(b"\x89PNG")
 
 
 def test_numbers_show_what_matters():

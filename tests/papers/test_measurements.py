@@ -7,6 +7,7 @@ import torch
 
 from attractor.data import DataUnavailableError, ImageSet, Occlude
 from attractor.memory.dense import DenseMemory
+from attractor.memory.landscape import Landscape
 from attractor.papers import energy_law, paper_module
 from attractor.papers.claim import Claim, Paper, Row
 from attractor.papers.completion import complete
@@ -110,8 +111,8 @@ def test_descent_is_measured_over_every_kind_of_combination():
 def test_a_rise_of_the_energy_is_seen(monkeypatch):
     few = list(islice(monotone_combinations((1.0,)), 4))
     monkeypatch.setattr(energy_law, "monotone_combinations", lambda betas: few)
-    true = DenseMemory.state_energy
-    monkeypatch.setattr(DenseMemory, "state_energy", lambda self, states: -true(self, states))
+    true = Landscape.energy
+    monkeypatch.setattr(Landscape, "energy", lambda self, states: -true(self, states))
     assert measure_descents([0], betas=(1.0,), max_steps=2, tell=quiet).worst > 1e-3
 
 

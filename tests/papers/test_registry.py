@@ -1,7 +1,7 @@
 import pytest
 
 from attractor.papers import module_names, paper_module, registry
-from attractor.papers.registry import dependencies, source_hash
+from attractor.papers.dependencies import dependencies, source_hash
 
 SOURCES = {
     "__init__.py": "from toy.memory import Memory\n",

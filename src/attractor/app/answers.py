@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from attractor.app.collection import Layout, joined
 from attractor.app.console import out, write_json
@@ -55,6 +56,8 @@ def report(found: Lookup, layout: Layout, targets: list[Path] | None, bank: str,
         console.print(answer.sentence(found.threshold), soft_wrap=True, markup=False)
         if row in written:
             console.print(f"  recalled: {written[row]}", soft_wrap=True, markup=False)
+    if not found.masked and not all(answer.recognised for answer in found.answers):
+        console.print("Where a part is missing, say what to trust: --known or --known-box.", markup=False)
     console.print(answers_table(found.answers))
     console.print(
         f"bank: {bank}; memory: {found.memory}, beta {found.beta:.4g}; refused below a resemblance of {found.threshold:.2f}",
@@ -75,5 +78,6 @@ def answers_table(answers: list[Answer]) -> Table:
         score, margin, energy = ("only one" if number is None else f"{number:.4g}" for number in numbers)
         item = answer.name if answer.recognised else f"none (nearest: {answer.name})"
         resembles = f"{answer.resemblance:.2f}"
-        table.add_row(answer.cue, item, str(answer.id), resembles, score, margin, str(answer.steps), energy)
+        # names are of the user and may hold brackets, which are markup in plain strings
+        table.add_row(Text(answer.cue), Text(item), str(answer.id), resembles, score, margin, str(answer.steps), energy)
     return table

@@ -15,6 +15,7 @@ import typer
 import attractor
 from attractor.app.compare import compare
 from attractor.app.console import complain, speak_plainly
+from attractor.app.papers import papers, reproduce
 from attractor.app.recall import recall
 from attractor.app.store import store
 
@@ -47,6 +48,8 @@ def attractor_command(
 app.command()(recall)
 app.command()(store)
 app.command()(compare)
+app.command()(papers)
+app.command()(reproduce)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

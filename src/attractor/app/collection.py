@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from attractor.bank import DiskBank
+from attractor.bank.manifest import FILE
 from attractor.data import ImageSet, load_files
 
 PICTURE_CHANNELS = (1, 3)
@@ -114,8 +115,8 @@ def open_bank(path: Path) -> DiskBank:
     Raises:
         ValueError: there is none, or it is empty.
     """
-    if not path.exists():
-        raise ValueError(f"--bank must be a bank that 'attractor store' made, there is no {str(path)!r}")
+    if not (path / FILE).is_file():
+        raise ValueError(f"--bank must be a folder that 'attractor store' made, there is no bank at {str(path)!r}")
     bank = DiskBank(path)
     if len(bank) == 0:
         bank.close()

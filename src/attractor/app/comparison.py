@@ -11,7 +11,7 @@ from attractor.app.figures import Panel
 from attractor.app.measure import Entrant, Row, Task, nearest_cosine, nearest_encoded, nearest_euclidean
 from attractor.app.sources import data_range
 from attractor.data import BitFlip, Corruption, GaussianNoise, ImageSet, Occlude
-from attractor.memory.encoders import Encoded
+from attractor.memory import Encoded
 
 SCORES = ("exact", "identified")
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attractor.memory import MEMORIES, Binary, DenseMemory, Memory
-from attractor.memory.encoders import Binarise, Encoded
-from attractor.memory.hopfield import HopfieldMemory
+from attractor.memory import MEMORIES, Binarise, Binary, DenseMemory, Encoded, HopfieldMemory, Memory
 from attractor.read import RectifiedPolynomial, Sparsemax, TopK
 
 WRAPPERS = {"encoded"}

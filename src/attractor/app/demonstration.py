@@ -14,7 +14,7 @@ from attractor.app.figures import Strip
 from attractor.app.measure import BINARISED, Entrant, Row, Task, nearest_cosine, nearest_encoded, nearest_euclidean
 from attractor.app.sources import data_range
 from attractor.data import BitFlip, Corruption, GaussianNoise, ImageSet, Occlude, SaltAndPepper, identified
-from attractor.memory.encoders import Encoded
+from attractor.memory import Encoded
 
 EXAMPLES = 3
 

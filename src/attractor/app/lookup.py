@@ -42,11 +42,12 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """The answers to all cues, the patterns recalled for them, and the resemblance that was asked."""
+    """The answers to all cues, the patterns recalled for them, the resemblance that was asked, whether a mask was given."""
 
     answers: list[Answer]
     patterns: Tensor
     threshold: float
+    masked: bool
     memory: str
     beta: float
 
@@ -84,7 +85,7 @@ def look_up(bank: DiskBank, cues: ImageSet, mask: Tensor | None, similarity: str
         )
         for row in range(len(cues))
     ]
-    return Lookup(answers, recalled.patterns, threshold, f"soft-max, {similarity}", float(memory.beta))
+    return Lookup(answers, recalled.patterns, threshold, mask is not None, f"soft-max, {similarity}", float(memory.beta))
 
 
 def finite(number: float) -> float | None:

@@ -14,8 +14,7 @@ from torch import Tensor
 from attractor.app.contenders import Contender
 from attractor.data import Corruption, ImageSet, exact, identified, nearest_neighbour
 from attractor.errors import AttractorWarning
-from attractor.memory import DenseMemory, Memory, Recall
-from attractor.memory.encoders import Encoded
+from attractor.memory import DenseMemory, Encoded, Memory, Recall
 
 BINARISED = "nearest, binarised"
 CHECKED = 50

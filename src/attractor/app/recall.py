@@ -32,7 +32,7 @@ class SimilarityName(StrEnum):
 def recall(
     cue: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[CUE]...", help="Damaged images or arrays to recall from --bank.", show_default=False),
+        typer.Argument(metavar="CUE", help="Damaged images or arrays to recall from --bank.", show_default=False),
     ] = None,
     bank: Annotated[
         Path | None, typer.Option("--bank", "-b", help="Bank that [bold]attractor store[/bold] made.", rich_help_panel=OWN)
@@ -101,11 +101,11 @@ def recall(
 ) -> None:
     """Recall stored images from damaged ones.
 
-    [bold]Without a cue[/bold] real images are stored in several memories, damaged in several ways, and recalled: a table, with
-    the nearest-neighbour baseline given the same information, and a picture.
+    [bold]Without a cue[/bold] real images are stored in several memories, damaged in several ways, and recalled: \
+a table, with the nearest-neighbour baseline given the same information, and a picture.
 
-    [bold]With a cue[/bold] and --bank it is recalled from your own bank: which stored item it is, by what margin, and what the
-    memory makes of it. Exit code 0: all cues were recognised; 1: one resembles nothing stored.
+    [bold]With a cue[/bold] and --bank it is recalled from your own bank: which stored item it is, by what margin, \
+and what the memory makes of it. Exit code 0: all cues were recognised; 1: one resembles nothing stored.
 
     [bold]attractor recall torn.png --bank memory --known-box 0,0,64,32 -o whole.png[/bold]
     """

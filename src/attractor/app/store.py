@@ -14,6 +14,7 @@ from attractor.app.collection import Layout, joined
 from attractor.app.console import out, progress
 from attractor.app.sources import parse_size
 from attractor.bank import DiskBank
+from attractor.bank.manifest import FILE
 from attractor.data import ImageSet, load_files
 from attractor.data.files import _files as files_below
 
@@ -32,9 +33,7 @@ class IfPresent(StrEnum):
 def store(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILES...", help="Images, arrays (.npy, .npz, .safetensors), or folders of them.", show_default=False
-        ),
+        typer.Argument(metavar="FILES", help="Images, arrays (.npy, .npz, .safetensors), or folders of them.", show_default=False),
     ],
     bank: Annotated[Path, typer.Option("--bank", "-b", help="Folder of the bank; made where there is none.", show_default=False)],
     size: Annotated[
@@ -57,11 +56,10 @@ All items of a bank have one size: give --size for images of several.
     found = [pair for path in files for pair in files_below(path)]
     if not found:
         raise ValueError(f"there is no image and no array in {', '.join(repr(str(path)) for path in files)}")
-    # a new bank is made for the first batch, so that unreadable files leave no empty one
-    there = bank.is_dir() and any(bank.iterdir())
     stored = skipped = 0
     with ExitStack() as stack, progress("files") as bar:
-        target = stack.enter_context(DiskBank(bank)) if there else None
+        # a new bank is made for the first batch, so that unreadable files leave no empty one
+        target = stack.enter_context(DiskBank(bank)) if (bank / FILE).exists() else None
         for images in batches(read(bar.track(found, description="storing"), fit, grey)):
             if target is None:
                 target = stack.enter_context(DiskBank(bank, images.dim))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attractor.bank.presence import rows_present
 from attractor.read import Block, Partial, Read
-from attractor.validation import check_count, check_ids, check_matrix, shorten
+from attractor.validation import check_count, check_ids, check_like, check_matrix, shorten
 
 Metadata = Mapping[str, Any]
 
@@ -62,10 +62,10 @@ class Bank(ABC):
             TypeError, ValueError: wrong shape, type, dtype, NaN or infinity; nothing is stored then.
         """
         check_matrix("patterns", patterns, self.dim)
-        self._check_dtype("patterns", patterns)
+        check_like("patterns", patterns, self.dtype, self.device)
         if values is not None:
             check_matrix("values", values, self.value_dim)
-            self._check_dtype("values", values)
+            check_like("values", values, self.dtype, self.device)
             if len(values) != len(patterns):
                 raise ValueError(f"values must have one row for each of the {len(patterns)} patterns, got {len(values)}")
         if self._ever_stored() and (values is None) != (self.value_dim is None):
@@ -163,12 +163,6 @@ class Bank(ABC):
 
     @abstractmethod
     def _ever_stored(self) -> bool: ...
-
-    def _check_dtype(self, name: str, tensor: Tensor) -> None:
-        if self.dtype is not None and tensor.dtype != self.dtype:
-            raise ValueError(f"{name} must be {self.dtype} like the stored patterns, got {tensor.dtype}")
-        if self.device is not None and tensor.device != self.device:
-            raise ValueError(f"{name} must be on {self.device} like the stored patterns, got {tensor.device}")
 
     def __repr__(self) -> str:
         values = "" if self.value_dim is None else f", value_dim={self.value_dim}"

@@ -6,6 +6,8 @@ import math
 import warnings
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from attractor.errors import CapacityWarning
 from attractor.memory.states import Binary, State
 from attractor.read import Polynomial, Separation
@@ -66,6 +68,21 @@ def warn_over_capacity(count: int, estimate: CapacityEstimate, stacklevel: int) 
         warnings.warn(
             f"{count} patterns are stored, about {estimate.patterns:.0f} random ones can be recalled "
             f"({estimate.law}; {estimate.source})",
+            CapacityWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def warn_of_blending(lead: Tensor, beta: float, count: int, stacklevel: int) -> None:
+    """Say aloud that recalls came to rest between patterns.
+
+    `lead (b,)` is the best score minus the potential at rest: where weights sum to one, the winner weighs `exp(beta lead)`.
+    """
+    blended = float((lead * beta < math.log(0.5)).float().mean())
+    if blended > 0.5:
+        warnings.warn(
+            f"{blended:.0%} of the cues came to rest between patterns, not at one: at beta={beta:.4g} the {count} stored patterns "
+            "blend. Raise beta, or leave it 'auto'",
             CapacityWarning,
             stacklevel=stacklevel + 1,
         )

@@ -1,32 +1,28 @@
 """Dense associative memory: the whole family of similarity, separation and state over one bank of patterns.
 
-The energy is `E(x) = A(x) - Psi(s(x))` with the scores `s_mu(x)` of the state against the patterns, the separation's potential
-`Psi`, and `A(x) = |x|^2 / 2` for a dot product with a continuous state, zero otherwise (Euclidean scores hold it already).
-Recall sets the state to the read-out `sum_mu dPsi/ds_mu xi_mu`: a step of the concave-convex procedure, which never raises `E`
-where `laws.py` says so. It is the network of visible and hidden neurons of Krotov and Hopfield 2021 with its hidden layer
-integrated out; with the soft-max it is the attention read of Ramsauer et al. 2021, with powers Krotov and Hopfield 2016, with
-the exponential Demircigil et al. 2017.
+Recall sets the state to the read-out `sum_mu dPsi/ds_mu xi_mu`: a step of the concave-convex procedure, which never raises the
+energy of `landscape.py` where `laws.py` says so. It is the network of visible and hidden neurons of Krotov and Hopfield 2021 with
+its hidden layer integrated out; with the soft-max it is the attention read of Ramsauer et al. 2021, with powers Krotov and
+Hopfield 2016, with the exponential Demircigil et al. 2017.
 """
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from attractor.bank import Bank, RamBank, bank_from, bank_settings
-from attractor.errors import CapacityWarning
 from attractor.memory.base import BIPOLAR, REAL, IfPresent, Memory, present_rows, register
-from attractor.memory.capacity import CapacityEstimate, capacity_of, warn_over_capacity
-from attractor.memory.descent import Descent, descend
+from attractor.memory.capacity import CapacityEstimate, capacity_of, warn_of_blending, warn_over_capacity
+from attractor.memory.descent import Way, descend
 from attractor.memory.diagnostics import BasinRadius, PatternSeparation, Strengthened, basin_radius, separation_of
 from attractor.memory.evidence import evidence
+from attractor.memory.landscape import Landscape, state_in_motion
 from attractor.memory.laws import law_of
 from attractor.memory.nearest import Nearest, nearest
 from attractor.memory.recall import Recall
@@ -36,7 +32,6 @@ from attractor.read import (
     Dot,
     Euclidean,
     Polynomial,
-    Read,
     ReadOut,
     Separation,
     Similarity,
@@ -45,18 +40,17 @@ from attractor.read import (
     separation_from,
     similarity_from,
 )
-from attractor.read.similarity import widened
 from attractor.validation import (
     check_count,
+    check_directions,
     check_finite,
     check_floating,
     check_known,
+    check_like,
     check_positive,
     check_shape,
-    shorten,
 )
 
-Project = Literal["patterns", "values"]
 NUMBERS_PER_BATCH = 2**23
 
 
@@ -122,21 +116,17 @@ class DenseMemory(Memory):
             return None
         return self._temperature().beta if isinstance(self.separation.beta, str) else self.separation.beta
 
-    @property
-    def moves(self) -> State:
-        """How the state moves: a similarity of directions has a state of directions."""
-        return Direction() if self.similarity.unit and not isinstance(self.state, Binary) else self.state
-
-    def reading_separation(self) -> Separation:
-        """The separation at the inverse temperature in use."""
-        if isinstance(self.separation, Tempered) and isinstance(self.separation.beta, str):
-            return self.separation.at(self._temperature().beta)
-        return self.separation
+    def landscape(self) -> Landscape:
+        """What recall descends on, at the inverse temperature in use."""
+        separation = self.separation
+        if isinstance(separation, Tempered) and isinstance(separation.beta, str):
+            separation = separation.at(self._temperature().beta)
+        return Landscape(self.bank, self.similarity, separation, state_in_motion(self.similarity, self.state))
 
     def _temperature(self) -> Temperature:
         if self._chosen is None or self._chosen[0] != self.bank.version:
             self._require_patterns()
-            self._chosen = self.bank.version, choose_beta(self.bank, self.similarity, self.moves)
+            self._chosen = self.bank.version, choose_beta(self.bank, self.similarity, state_in_motion(self.similarity, self.state))
         return self._chosen[1]
 
     def __repr__(self) -> str:
@@ -203,7 +193,7 @@ class DenseMemory(Memory):
             TypeError, ValueError: wrong shape, dtype, NaN or infinity where trusted, or an empty memory.
         """
         known = self._check_cues(cues, known)
-        return self._ask(self.moves.view(cues) if known is None else cues, known, "values")
+        return self.landscape().read(cues, known, "values")
 
     @torch.no_grad()
     def nearest(self, cues: Tensor, k: int = 1, known: Tensor | None = None) -> Nearest:
@@ -214,7 +204,8 @@ class DenseMemory(Memory):
             k: how many, >= 1; all items where fewer are stored.
         """
         known = self._check_cues(cues, known)
-        return nearest(self.bank, self.similarity, self.moves.view(cues) if known is None else cues, known, check_count("k", k))
+        seen = self.landscape().question(cues, known).cues
+        return nearest(self.bank, self.similarity, seen, known, check_count("k", k))
 
     def recall(
         self,
@@ -249,16 +240,13 @@ class DenseMemory(Memory):
                 empty memory.
         """
         known = self._check_cues(cues, known)
-        check_count("max_steps", max_steps)
         tol = (1e-6 if cues.dtype == torch.float64 else 1e-4) if tol is None else check_positive("tol", tol)
+        way = Way(tol, check_count("max_steps", max_steps), trace, seed)
         size = max(1, NUMBERS_PER_BATCH // self.dim) if batch_size is None else check_count("batch_size", batch_size)
+        masks = [None] * -(-len(cues) // size) if known is None else known.split(size)
         with nullcontext() if differentiable else torch.no_grad():
-            parts = []
-            for start in range(0, len(cues), size):
-                some = slice(start, start + size)
-                trusted = None if known is None else known[some]
-                parts.append(self._recall_batch(cues[some], trusted, reject, tol, max_steps, trace, seed))
-        self._warn_over_capacity(parts)
+            parts = [self._recall_batch(some, mask, reject, way) for some, mask in zip(cues.split(size), masks, strict=True)]
+        self._warn_over_capacity(torch.cat([lead.detach() for _, lead in parts]))
         return Recall.join([recall for recall, _ in parts])
 
     @torch.no_grad()
@@ -269,13 +257,13 @@ class DenseMemory(Memory):
             TypeError, ValueError: wrong shape, dtype, domain, NaN or infinity, or an empty memory.
         """
         self._check_cues(states, None)
-        return self.state_energy(states)
+        return self.landscape().energy(states)
 
     def capacity_estimate(self) -> CapacityEstimate:
         """How many random patterns the theory lets this memory recall."""
         if not isinstance(self.separation, Tempered) or len(self) == 0 or self.dim < 2 or self.beta is None:
             return capacity_of(self.separation, self.state, self.dim)
-        length = float(self.moves.view(self.bank.sample(2048).patterns).norm(dim=-1).mean()) / (self.dim - 1) ** 0.5
+        length = float(self.state.view(self.bank.sample(2048).patterns).norm(dim=-1).mean()) / (self.dim - 1) ** 0.5
         return capacity_of(self.separation, self.state, self.dim, beta=float(self.beta), length=max(length, 1e-6))
 
     def separation_of(self, patterns: Tensor) -> PatternSeparation:
@@ -301,20 +289,6 @@ class DenseMemory(Memory):
         """
         self._require_patterns()
         return basin_radius(self, damage, strengths, check_count("samples", samples), seed)
-
-    def read_state(self, states: Tensor, known: Tensor | None = None) -> ReadOut:
-        """Read without checks, as the state moves: the rows drawn together are the patterns."""
-        return self._ask(self.moves.view(states) if known is None else states, known, "patterns")
-
-    def state_energy(self, states: Tensor) -> Tensor:
-        """The energy without checks."""
-        return self.energy_at(states, self.read_state(states).potential)
-
-    def energy_at(self, states: Tensor, potential: Tensor) -> Tensor:
-        """The energy of states whose potential is known."""
-        if isinstance(self.similarity, Dot) and self.moves.name == "continuous":
-            return widened(states).square().sum(-1) / 2 - potential
-        return -potential
 
     def configuration(self, folder: Path) -> dict[str, Any]:
         separation = self.separation.settings()
@@ -348,32 +322,16 @@ class DenseMemory(Memory):
         if isinstance(self.bank, RamBank):
             self.bank.restore(contents)
 
-    def _ask(self, cues: Tensor, known: Tensor | None, project: Project) -> ReadOut:
-        read = Read(self.similarity, self.reading_separation(), cues, known, project)
-        return read.finish(self.bank.fold(read))
-
-    def _recall_batch(
-        self, cues: Tensor, known: Tensor | None, reject: float | None, tol: float, max_steps: int, trace: bool, seed: int
-    ) -> tuple[Recall, Tensor]:
-        end = descend(self, cues, known, tol, max_steps, trace, seed)
-        asked = Read(self.similarity, self.reading_separation(), self.moves.view(cues) if known is None else cues, known)
-        score, margin = evidence(self.bank, asked, end.first, end.winners)
+    def _recall_batch(self, cues: Tensor, known: Tensor | None, reject: float | None, way: Way) -> tuple[Recall, Tensor]:
+        landscape = self.landscape()
+        end = descend(landscape, cues, known, way)
+        score, margin = evidence(self.bank, landscape.question(cues, known), end.first, end.winners)
         accepted = torch.ones_like(end.converged) if reject is None else score >= reject
-        patterns = self._projected(cues, end, known)
+        patterns = landscape.projected(cues, end.states, known)
         refused = cues if patterns.shape == cues.shape else torch.zeros_like(patterns)
         patterns = torch.where(accepted[:, None], patterns, refused)
         settled = (score, margin, accepted, end.energies, end.steps, end.converged, end.trace)
         return Recall(patterns, end.winners, *settled), end.lead
-
-    def _projected(self, cues: Tensor, end: Descent, known: Tensor | None) -> Tensor:
-        """What is given back for the states at rest: values, or the patterns in the caller's units."""
-        directions = isinstance(self.moves, Direction)
-        if self.bank.value_dim is not None or (directions and known is None and self.separation.normalised):
-            return self._ask(self.moves.view(end.states), None, "values").values.to(cues.dtype)
-        if not directions or known is not None:
-            return end.states
-        along = (cues * end.states).sum(-1, keepdim=True)
-        return end.states * torch.where(along > 0, along, cues.norm(dim=-1, keepdim=True))
 
     def _require_patterns(self) -> None:
         if len(self) == 0:
@@ -383,37 +341,24 @@ class DenseMemory(Memory):
         check_floating("cues", cues)
         check_shape("cues", cues, self.dim)
         self._require_patterns()
-        if cues.dtype != self.bank.dtype or cues.device != self.bank.device:
-            stored = f"{self.bank.dtype} on {self.bank.device}"
-            raise ValueError(f"cues must be {stored} like the stored patterns, got {cues.dtype} on {cues.device}")
+        check_like("cues", cues, self.bank.dtype, self.bank.device)
         known = check_known(known, cues)
-        evidence_given = cues if known is None else torch.where(known, cues, 1)
-        check_finite("cues", evidence_given)
-        self.domain.check("cues", evidence_given)
-        if isinstance(self.moves, Direction):
-            lengths = (cues if known is None else torch.where(known, cues, 0)).abs().amax(-1)
-            if bool((lengths == 0).any()):
-                rows = (lengths == 0).nonzero().flatten().tolist()
-                raise ValueError(f"cues must have a direction, rows that are zero where they are trusted: {shorten(rows)}")
+        trusted = cues if known is None else torch.where(known, cues, 1)
+        check_finite("cues", trusted)
+        self.domain.check("cues", trusted)
+        if isinstance(state_in_motion(self.similarity, self.state), Direction):
+            check_directions("cues", cues if known is None else torch.where(known, cues, 0))
         return known
 
-    def _warn_over_capacity(self, parts: list[tuple[Recall, Tensor]]) -> None:
+    def _warn_over_capacity(self, lead: Tensor) -> None:
         """Say aloud, once for each set of patterns, that they are too many or blend at this inverse temperature."""
         if self._warned_version == self.bank.version:
             return
         self._warned_version = self.bank.version
         if isinstance(self.separation, Polynomial):
             warn_over_capacity(len(self), self.capacity_estimate(), stacklevel=3)
-        elif isinstance(self.separation, Tempered) and self.separation.normalised and self.beta is not None:
-            # the winner weighs exp(beta lead) where weights sum to one
-            blended = torch.cat([lead for _, lead in parts]) * float(self.beta) < math.log(0.5)
-            if float(blended.float().mean()) > 0.5:
-                warnings.warn(
-                    f"{float(blended.float().mean()):.0%} of the cues came to rest between patterns, not at one: at "
-                    f"beta={float(self.beta):.4g} the {len(self)} stored patterns blend. Raise beta, or leave it 'auto'",
-                    CapacityWarning,
-                    stacklevel=3,
-                )
+        elif self.separation.normalised and self.beta is not None:
+            warn_of_blending(lead, float(self.beta), len(self), stacklevel=3)
 
 
 def bank_of(dim: int | None, bank: Bank | None) -> Bank:

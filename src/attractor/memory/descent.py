@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from attractor.memory.flips import flip_units
+from attractor.memory.landscape import Landscape
 from attractor.memory.recall import Trace
 from attractor.memory.states import Binary
 from attractor.read import ReadOut
 
-if TYPE_CHECKING:
-    from attractor.memory.dense import DenseMemory
+
+class Way(NamedTuple):
+    """How to descend: at rest below `tol`, at most `max_steps` updates, `keep_trace` of the states, `seed` for random orders."""
+
+    tol: float
+    max_steps: int
+    keep_trace: bool
+    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,43 +50,42 @@ class Descent:
     trace: Trace | None
 
 
-def descend(
-    memory: DenseMemory, cues: Tensor, known: Tensor | None, tol: float, max_steps: int, keep_trace: bool, seed: int
-) -> Descent:
+def descend(landscape: Landscape, cues: Tensor, known: Tensor | None, way: Way) -> Descent:
     """Let `cues (b, d)` fall to rest."""
     steps = torch.zeros(len(cues), dtype=torch.int64, device=cues.device)
     first = None
     states = cues
     if known is not None:
-        first = memory.read_state(cues, known)
-        states = memory.moves.fill(cues, known, first.values)
+        first = landscape.read(cues, known)
+        states = landscape.state.fill(cues, known, first.values)
         steps += 1
-    flipper = Flipper(memory, seed) if isinstance(memory.moves, Binary) and memory.moves.update != "synchronous" else None
+    update = landscape.state
+    flipper = Flipper(landscape, update, way.seed) if isinstance(update, Binary) and update.update != "synchronous" else None
     active = torch.arange(len(cues), device=cues.device)
     converged = torch.zeros_like(steps, dtype=torch.bool)
     winners = torch.zeros_like(steps)
     read_out = energies = lead = None
-    way: list[Tensor] = []
+    passed: list[Tensor] = []
     while True:
         here, trusted = states[active], None if known is None else known[active]
-        answer = memory.read_state(here)
+        answer = landscape.read(here)
         first = answer if first is None else first
         winners[active] = answer.ids[:, 0]
-        energies = scattered(energies, active, memory.energy_at(here, answer.potential))
+        energies = scattered(energies, active, landscape.energy_at(here, answer.potential))
         lead = scattered(lead, active, answer.scores[:, 0] - answer.potential)
         read_out = scattered(read_out, active, answer.values)
-        if keep_trace:
-            way.append(states)
+        if way.keep_trace:
+            passed.append(states)
         if flipper is None:
-            moved = memory.moves.move(here, answer.values, trusted)
+            moved = landscape.state.move(here, answer.values, trusted)
         else:
             moved = flipper.sweep(here, trusted)
         change = (moved - here).detach().abs().amax(-1)
         scale = here.detach().abs().amax(-1).clamp_min(1)
-        rests = change <= tol * scale
+        rests = change <= way.tol * scale
         converged[active] = rests
         # the step limit leaves a sample where it was read, so that its energy and winner are those of its state
-        may_move = steps[active] < max_steps
+        may_move = steps[active] < way.max_steps
         stepped = may_move & (change > 0)
         states = states.index_copy(0, active[stepped], moved[stepped])
         steps[active] += stepped
@@ -87,9 +93,9 @@ def descend(
         if len(active) == 0:
             break
     trace = None
-    if keep_trace:
-        way.append(states)
-        trace = Trace(torch.stack(way), torch.stack([memory.state_energy(state) for state in way]))
+    if way.keep_trace:
+        passed.append(states)
+        trace = Trace(torch.stack(passed), torch.stack([landscape.energy(state) for state in passed]))
     assert first is not None and read_out is not None and energies is not None and lead is not None
     return Descent(first, states, read_out, winners, energies, lead, steps, converged, trace)
 
@@ -102,19 +108,19 @@ def scattered(whole: Tensor | None, index: Tensor, part: Tensor) -> Tensor:
 class Flipper:
     """Sweeps over the units of binary states, in an order drawn anew for each sweep."""
 
-    def __init__(self, memory: DenseMemory, seed: int):
-        self.memory = memory
+    def __init__(self, landscape: Landscape, update: Binary, seed: int):
+        self.landscape = landscape
+        self.at_once = update.update == "energy-difference"
         self.generator = torch.Generator().manual_seed(seed)
-        self.blocks = list(memory.bank.blocks(len(memory.bank)))
-        scale = memory.dim**-0.5 if memory.similarity.unit else 1.0
-        self.columns = torch.cat([memory.similarity.read_out(block) for block in self.blocks]).T * scale
+        self.blocks = list(landscape.bank.blocks(len(landscape.bank)))
+        scale = landscape.bank.dim**-0.5 if landscape.similarity.unit else 1.0
+        self.columns = torch.cat([landscape.similarity.read_out(block) for block in self.blocks]).T * scale
 
     def sweep(self, states: Tensor, known: Tensor | None) -> Tensor:
-        scores = torch.cat([self.memory.similarity.scores(states, block) for block in self.blocks], -1)
+        similarity, separation = self.landscape.similarity, self.landscape.separation
+        scores = torch.cat([similarity.scores(states, block) for block in self.blocks], -1)
         order = torch.randperm(states.shape[1], generator=self.generator)
         if known is not None:
             order = order[(~known.cpu()).any(0)[order]]
-        at_once = isinstance(self.memory.moves, Binary) and self.memory.moves.update == "energy-difference"
         free = None if known is None else ~known
-        separation = self.memory.reading_separation()
-        return flip_units(states, scores, self.columns, separation, order, free, at_once=at_once)[0]
+        return flip_units(states, scores, self.columns, separation, order, free, at_once=self.at_once)[0]

@@ -63,7 +63,7 @@ class BasinRadius:
 @torch.no_grad()
 def separation_of(memory: DenseMemory, patterns: Tensor) -> PatternSeparation:
     """How well `patterns (n, dim)`, stored ones, stand apart at the memory's inverse temperature."""
-    gap = lead_over_others(memory.bank, memory.similarity, memory.moves.view(patterns), patterns)
+    gap = lead_over_others(memory.bank, memory.similarity, memory.landscape().state.view(patterns), patterns)
     needed = None
     if isinstance(memory.separation, Tempered) and memory.beta is not None:
         needed = math.log(100 * max(len(memory) - 1, 1)) / float(memory.beta)
@@ -80,10 +80,10 @@ def basin_radius(
     """Recall sampled patterns under growing damage."""
     chosen = memory.bank.sample(samples, seed)
     if damage is None:
-        damage = flip_fraction if isinstance(memory.moves, Binary) else relative_noise
+        damage = flip_fraction if isinstance(memory.state, Binary) else relative_noise
     if strengths is None:
         strengths = (
-            [step / 20 for step in range(1, 11)] if isinstance(memory.moves, Binary) else [step / 4 for step in range(1, 13)]
+            [step / 20 for step in range(1, 11)] if isinstance(memory.state, Binary) else [step / 4 for step in range(1, 13)]
         )
     recovered = []
     for strength in strengths:

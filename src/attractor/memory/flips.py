@@ -43,7 +43,8 @@ def flip_units(
         change = -2 * states[:, unit, None] * columns[unit]
         flipped = scores + change
         flipped_value = separation.comparable(flipped)
-        better = flipped_value > value
+        # a gain within rounding is none: units would flip to and fro for ever
+        better = flipped_value - value > 4 * torch.finfo(scores.dtype).eps * value.abs()
         if free is not None:
             better &= free[:, unit]
         if at_once:

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+from PIL import Image
+
+from attractor.app import contenders
+from attractor.app.cli import main
+from attractor.memory import MEMORIES
+
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+
+
+def test_every_memory_is_compared_beside_the_baselines(capsys, tmp_path):
+    picture = tmp_path / "compare.png"
+    arguments = ["compare", "--data", "digits", "--loads", "30,5", "--cues", "5", "--json", "-o", str(picture)]
+    assert main(arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    load, *damages = report["sweeps"]
+    assert [point["stored"] for point in load["points"]] == [5, 30]
+    assert len(damages) == 3
+    for sweep in report["sweeps"]:
+        for point in sweep["points"]:
+            found = {row["memory"]: row for row in point["rows"]}
+            assert set(found) >= {one.title for one in contenders.registered()} | {"nearest, Euclidean", "nearest, binarised"}
+            assert all(row["baseline"] == name.startswith("nearest") for name, row in found.items())
+    masked = damages[-1]["points"][0]["rows"]
+    assert next(row for row in masked if row["memory"] == "soft-max, Euclidean")["exact"] == 1.0
+    assert "Binarise" in report["encoders"]["Hopfield, Hebbian"]
+    with Image.open(picture) as figure:
+        assert figure.width > 1000
+
+
+def test_table_names_memories_and_encoder(capsys):
+    assert main(["compare", "--data", "digits", "--loads", "10", "--cues", "3", "--no-picture"]) == 0
+    out = capsys.readouterr().out
+    assert all(one.title in out for one in contenders.registered())
+    assert "Binarise" in out and "fraction hidden" in out
+
+
+def test_every_registered_memory_is_a_contender():
+    assert {*contenders.CONTENDERS, *contenders.WRAPPERS} >= {
+        name for name, kind in MEMORIES.items() if kind.__module__.startswith("attractor.")
+    }
+
+
+def test_memory_of_another_package_takes_part(monkeypatch):
+    class Strange(MEMORIES["hopfield"]):
+        pass
+
+    monkeypatch.setitem(MEMORIES, "strange", Strange)
+    strange = next(one for one in contenders.registered() if one.title == "strange")
+    assert strange.binary
+    memory = strange.build(8, 0.0, 1.0)
+    assert memory.dim == 8 and isinstance(memory.memory, Strange)
