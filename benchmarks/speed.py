@@ -22,8 +22,8 @@ from report import NOT_INSTALLED, NOTHING, Section, Table, Target, milliseconds
 from timing import Contender, Race, Spread, race
 from torch import Tensor
 
-from attractor import DenseMemory, Dot, Euclidean, RamBank, SoftMax, TopK
-from attractor.read import Read, Similarity
+from attractor import DenseMemory, Dot, Euclidean, RamBank, SoftMax
+from attractor.read import Similarity
 
 KINDS = {"diffuse": 0.01, "peaked": 1.0}
 NOISE = 0.3
@@ -153,28 +153,21 @@ def one_read(memory: DenseMemory, rows: Rows, kind: str, batch: int, sizes: Size
 
 def one_search(bank: Any, rows: Rows, similarity: Similarity, kind: str, sizes: Sizes, flat: Any) -> dict[str, Any]:
     cues = rows.cues(kind, sizes.search_batch)
-    separation = TopK(BEST, beta=KINDS[kind])
-    memory = DenseMemory(bank=bank, similarity=similarity, separation=separation)
-    contenders = [Contender(OURS, lambda: memory.read(cues)), Contender("product and top-k", lambda: product_top_k(rows, cues))]
+    memory = DenseMemory(bank=bank, similarity=similarity)
+    contenders = [
+        Contender(OURS, lambda: memory.nearest(cues, BEST)),
+        Contender("product and top-k", lambda: product_top_k(rows, cues)),
+    ]
     about = {"similarity": similarity.name, "kind": kind, "batch": len(cues)}
     if flat is None:
         return {**about, "race": race(contenders, sizes.seconds)}
     contenders.append(Contender(FAISS, lambda: flat.search(cues.numpy(), BEST)))
     timed = race(contenders, sizes.seconds)
-    scores, ids = best_rows(memory, separation, cues)
-    return {**about, "race": timed, **agreement(scores, ids, flat, cues, rows.patterns, similarity)}
+    return {**about, "race": timed, **agreement(*memory.nearest(cues, BEST), flat, cues, rows.patterns, similarity)}
 
 
 def product_top_k(rows: Rows, cues: Tensor) -> object:
     return (cues @ rows.patterns.T).topk(BEST)
-
-
-def best_rows(memory: DenseMemory, separation: TopK, cues: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores and ids `(b, k)` of the rows that get weight, best first."""
-    read = Read(memory.similarity, separation, cues)
-    candidates = memory.bank.fold(read).body
-    best = candidates.scores.topk(BEST)
-    return best.values + read.prepared.offset, candidates.ids[best.indices]
 
 
 def agreement(scores: Tensor, ids: Tensor, flat: Any, cues: Tensor, patterns: Tensor, similarity: Similarity) -> dict[str, Any]:

@@ -26,6 +26,9 @@ def test_every_memory_is_compared_beside_the_baselines(capsys, tmp_path):
             assert all(row["baseline"] == name.startswith("nearest") for name, row in found.items())
     masked = damages[-1]["points"][0]["rows"]
     assert next(row for row in masked if row["memory"] == "soft-max, Euclidean")["exact"] == 1.0
+    binarised = next(row for row in masked if row["memory"] == "nearest, binarised")
+    encoded = next(row for row in masked if row["memory"] == "soft-max, binary")
+    assert encoded["mean_squared_error"] == pytest.approx(binarised["mean_squared_error"])
     assert "Binarise" in report["encoders"]["Hopfield, Hebbian"]
     with Image.open(picture) as figure:
         assert figure.width > 1000

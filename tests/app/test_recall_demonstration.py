@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -6,13 +7,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 
 from attractor.app import demo, sources
 from attractor.app.cli import main
+from attractor.app.measure import Row
+from attractor.app.tables import recall_table
 
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 SMALL = ["recall", "--data", "digits", "--stored", "100", "--cues", "20"]
+TINY = ["recall", "--data", "digits", "--stored", "10", "--cues", "3"]
 
 
 @pytest.fixture(autouse=True)
@@ -32,11 +37,20 @@ def test_table_and_picture_come_out(capsys, tmp_path):
     assert (code, err) == (0, "")
     for word in ("soft-max, Euclidean", "Hopfield, Hebbian", "nearest, Euclidean", "lower half", "20% flips", "digits", "beta"):
         assert word in out
-    assert "Binarise" in out and "never rose" in out
+    assert "Binarise" in out and "never" in out
     assert str(tmp_path / "recall.png") in out
     with Image.open("recall.png") as picture:
         assert picture.format == "PNG" and picture.width > 800
         assert len(np.unique(np.asarray(picture))) > 10
+
+
+def test_table_fits_80_columns():
+    row = Row("30% salt and pepper", False, "sparsemax, Euclidean", False, 1.0, 1.0, 0.0123, 12.0, 200, 100.25, True, 0.0)
+    console = Console(width=80, file=io.StringIO())
+    console.print(recall_table([row], "title", narrow=True))
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert all(word in text for word in ("sparsemax, Euclidean", "1.000", "0.0123", "12/200", "100.25", "never"))
 
 
 def test_json_holds_both_scores_of_memories_and_baselines(capsys):
@@ -61,7 +75,7 @@ def test_json_holds_both_scores_of_memories_and_baselines(capsys):
 
 def test_same_seed_gives_the_same_scores(capsys):
     def scores():
-        _, out, _ = run(capsys, *SMALL, "--json", "--no-picture", "--seed", "3", "--cues", "5")
+        _, out, _ = run(capsys, *TINY, "--json", "--no-picture", "--seed", "3")
         return [(row["memory"], row["exact"], row["mean_squared_error"]) for row in json.loads(out)["rows"]]
 
     assert scores() == scores()
@@ -95,7 +109,7 @@ def test_without_matplotlib_the_table_comes_and_the_extra_is_named(capsys, monke
         raise ImportError("matplotlib")
 
     monkeypatch.setattr(demo, "gallery", missing)
-    code, out, err = run(capsys, *SMALL)
+    code, out, err = run(capsys, *TINY)
     assert code == 0 and "nearest" in out
     assert "attractor[demo]" in err
 
@@ -111,7 +125,8 @@ def test_without_matplotlib_the_table_comes_and_the_extra_is_named(capsys, monke
         (["recall", "--size", "wide"], ["--size", "wide"]),
         (["recall", "--reject", "0.5"], ["--reject", "CUE"]),
         (["recall", "--bogus"], ["--bogus"]),
-        (["recall", *SMALL[1:], "--output", "nowhere/recall.png"], ["nowhere"]),
+        ([*SMALL, "--output", "nowhere/recall.png"], ["--output", "nowhere"]),
+        ([*SMALL, "--output", "recall.nonsense"], ["--output", "recall.nonsense"]),
         (["nonsense"], ["nonsense"]),
         (["compare", "--loads", "ten"], ["--loads", "ten"]),
     ],

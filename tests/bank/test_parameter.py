@@ -23,7 +23,7 @@ def test_bank_holds_the_parameter_itself():
     patterns = nn.Parameter(torch.eye(3))
     bank = RamBank.from_parameter(patterns)
     assert isinstance(bank, ParameterBank) and len(bank) == 3 and bank.dim == 3 and bank.dtype == torch.float32
-    assert list(bank.parameters())[0] is patterns
+    assert next(iter(bank.parameters())) is patterns
     version = bank.version
     with torch.no_grad():
         patterns.mul_(2)

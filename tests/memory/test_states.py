@@ -77,5 +77,5 @@ def test_settings_rebuild_the_state(name):
 
 @pytest.mark.parametrize("bad", ["cubic", {"name": None}, {"name": "continuous", "update": "x"}, {"name": "binary", "update": "x"}])
 def test_unknown_state_is_refused(bad):
-    with pytest.raises(ValueError, match="state|update"):
+    with pytest.raises(ValueError, match=r"state|update"):
         state_from(bad)

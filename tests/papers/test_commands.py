@@ -119,7 +119,7 @@ def test_without_matplotlib_the_report_is_written_all_the_same(room, monkeypatch
         raise ImportError("matplotlib")
 
     monkeypatch.setattr("attractor.app.report.picture_of", no_matplotlib)
-    report = with_provenance(run_toy("smoke", 0, lambda what, done: None))
+    report = with_provenance(run_toy("smoke", 0, lambda what, done: None), "a hash")
     files, drawn = write_report(TOY, report, room / "out")
     assert not drawn and [file.name for file in files] == ["20.json", "20.html"]
 

@@ -47,7 +47,7 @@ def test_errors_grow_with_the_number_of_patterns():
 
 def test_capacity_is_where_the_theory_of_independent_bits_puts_it():
     # a bit is wrong with the chance Q(sqrt(N / K)), which is 0.5% at K = N / 2.576^2
-    found = [dense_capacity(Polynomial(2), 100, errors=0.005, bits=3000, precision=0.05, seed=seed) for seed in range(3)]
+    found = [dense_capacity(Polynomial(2), 100, errors=0.005, bits=2000, precision=0.05, seed=seed) for seed in range(3)]
     assert sum(found) / 3 == pytest.approx(100 / 2.576**2, rel=0.25)
 
 
@@ -123,7 +123,15 @@ def test_attention_row_is_equal_to_rounding():
 
 def small_size():
     powers = {2: (20, 40), 3: (10, 14), 4: (8, 10)}
-    small = {"neurons": powers, "exponential": (6, 8), "repeats": 2, "bits": 100, "loads": (0.1, 0.3), "networks": 2, "cues": 4}
+    small = {
+        "neurons": powers,
+        "exponential": (6, 8),
+        "repeats": 2,
+        "bits": 60,
+        "precision": 0.5,
+        "loads": (0.1, 0.3),
+        "networks": 2,
+    }
     return replace(SIZES["smoke"], **small)
 
 

@@ -75,7 +75,7 @@ def answers_table(answers: list[Answer]) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     for answer in answers:
         numbers = (answer.score, answer.margin, answer.energy)
-        score, margin, energy = ("only one" if number is None else f"{number:.4g}" for number in numbers)
+        score, margin, energy = ("only one" if number is None else f"{number + 0.0:.4g}" for number in numbers)
         item = answer.name if answer.recognised else f"none (nearest: {answer.name})"
         resembles = f"{answer.resemblance:.2f}"
         # names are of the user and may hold brackets, which are markup in plain strings

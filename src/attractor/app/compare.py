@@ -10,9 +10,9 @@ import typer
 from attractor.app.comparison import SCORES, Comparison, compare_memories, pieces, plan
 from attractor.app.console import err, out, progress, write_json
 from attractor.app.contenders import registered
-from attractor.app.figures import save, sweeps
+from attractor.app.figures import check_target, save, sweeps
 from attractor.app.sources import choose_images
-from attractor.app.tables import sweep_table
+from attractor.app.tables import NARROW, sweep_table
 from attractor.data import ImageSet
 
 LOADS = "10,30,100,300,1000"
@@ -39,6 +39,8 @@ def compare(
 at the middle one of the loads. Binary memories see the data through an encoder; the nearest neighbour of what they see \
 stands beside them.
     """
+    if not no_picture:
+        check_target(output)
     counts = parse_loads(LOADS if loads is None else loads)
     images = choose_images(data, None if loads is None else counts[-1], seed, None, False)
     planned = plan(images, tuple(dict.fromkeys(min(count, len(images)) for count in counts)))
@@ -73,7 +75,8 @@ def report(result: Comparison, images: ImageSet, path: Path | None) -> None:
     console = out()
     for sweep in result.sweeps:
         columns = {f"{point.position:g}": result.rows[point] for point in sweep.points}
-        console.print(sweep_table(columns, f"{images.name}: {sweep.title} (exact / identified, by {sweep.axis})"))
+        title = f"{images.name}: {sweep.title} (exact / identified, by {sweep.axis})"
+        console.print(sweep_table(columns, title, narrow=console.width < NARROW))
     for encoder in dict.fromkeys(result.encoders.values()):
         console.print(f"encoder: {encoder} before the binary memories, and in 'nearest, binarised'", markup=False)
     console.print("Grey lines: the baselines, told the same as the memories.")

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from attractor.app.console import err, out, progress, write_json
 from attractor.app.demonstration import Demonstration, demonstrate, pieces
-from attractor.app.figures import gallery, save
+from attractor.app.figures import check_target, gallery, save
 from attractor.app.measure import CHECKED, ROUNDING
 from attractor.app.sources import choose_images, data_range
-from attractor.app.tables import recall_table
+from attractor.app.tables import NARROW, recall_table
 from attractor.data import ImageSet
 
 CUES = 200
@@ -28,6 +28,8 @@ def run_demonstration(
     as_json: bool,
 ) -> None:
     """Store, damage, recall; print the table and save the picture."""
+    if picture is not None:
+        check_target(picture)
     images = choose_images(data, stored, seed, size, grey)
     if cues is not None and cues > len(images):
         raise ValueError(f"--cues must be at most the {len(images)} images stored, got {cues}")
@@ -49,13 +51,13 @@ def report(console: Console, result: Demonstration, images: ImageSet, count: int
     title = (
         f"{len(images)} images of {images.name} stored ({width}x{height}{', colour' if channels == 3 else ''}), {count} recalled"
     )
-    console.print(recall_table(result.rows, title))
+    console.print(recall_table(result.rows, title, narrow=console.width < NARROW))
     console.print("beta, chosen from the images: " + "; ".join(f"{beta:.4g} for {name}" for name, beta in result.betas.items()))
     for encoder in dict.fromkeys(result.encoders.values()):
         users = [name for name, used in result.encoders.items() if used == encoder]
         console.print(f"encoder: {encoder} before {' and '.join(users)}; they give back black and white, so no grey image is exact")
     console.print(
-        "exact: every pixel is the stored one; identified: nearest to the right stored image. "
+        "exact: every pixel is the stored one; identified: nearest to the right stored image; steps: median/most. "
         f"The energy of {min(CHECKED, count)} cues is followed in float64, to {ROUNDING:g} of itself. "
         "Grey lines: the baselines, told the same."
     )

@@ -18,6 +18,7 @@ RIGHT, WRONG, HIDDEN = "#0072B2", "#D55E00", (0.47, 0.60, 0.72)
 # Okabe and Ito's colours, told apart by colour-blind readers too
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31", "#999933")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
 GAP = 0.12
 """Between two images, in widths of an image."""
 
@@ -46,17 +47,21 @@ def new_figure(width: float, height: float) -> Figure:
         ImportError: matplotlib is not installed.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(h_pad=0.1), facecolor="white")
+
+
+def check_target(path: Path) -> None:
+    """Raise `ValueError` where no picture can be written, before the work that it would show."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"--output must end in {', '.join(SUFFIXES)}, got {str(path)!r}")
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"--output must lie in a folder that exists, got {str(path)!r}")
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write `figure` and return the whole path.
-
-    Raises:
-        ValueError: the suffix is no picture format.
-        OSError: the path cannot be written.
-    """
+    """Write `figure` and return the whole path."""
     figure.savefig(path, dpi=150)
     return path.resolve()
 
@@ -75,7 +80,7 @@ def gallery(blocks: Mapping[str, Sequence[Strip]], title: str, *, low: float = 0
     count, _, height, width = first[0].images.shape
     aspect = height / width
     cell = 0.62
-    figure = new_figure(max(6.0, 2.4 + len(blocks) * count * cell * (1 + GAP)), 1.3 + len(first) * cell * (aspect + GAP))
+    figure = new_figure(max(6.0, 2.9 + len(blocks) * count * cell * (1 + GAP)), 1.5 + len(first) * cell * (aspect + GAP))
     axes = figure.subplots(1, len(blocks), squeeze=False)[0]
     for number, (ax, (name, strips)) in enumerate(zip(axes, blocks.items(), strict=True)):
         for place, strip in enumerate(strips):

@@ -90,7 +90,7 @@ def place_label(ax: Axes, series: Series) -> None:
     )
 
 
-def spread_out(ticks: list[float], least: float = 1.25) -> list[float]:
+def spread_out(ticks: list[float], least: float = 1.3) -> list[float]:
     """Those of rising `ticks` that are so far apart on a logarithmic axis that their numbers do not touch."""
     kept: list[float] = []
     for tick in ticks:

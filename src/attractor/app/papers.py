@@ -14,7 +14,7 @@ from rich.table import Table
 
 from attractor.app.console import err, out, write_json
 from attractor.app.report import agreement, circumstances, command, interval, number, published, with_provenance, write_report
-from attractor.papers import Claim, Paper, Report, Row, is_stale, last_report, module_names, paper_module
+from attractor.papers import Claim, Paper, Report, Row, is_stale, last_report, module_names, paper_module, source_hash
 from attractor.papers.plain import one_of
 from attractor.papers.registry import REPORTS, PaperModule
 from attractor.papers.report import SCALES, Scale
@@ -58,7 +58,8 @@ def reproduce(
     size = one_of("scale", scale, SCALES)
     for chosen in chosen_ids(ids or [], everything):
         module = paper_module(chosen)
-        report = with_provenance(run_with_bar(module, size, seed))
+        code = source_hash(module.__name__)  # before the run: the source may change in its course
+        report = with_provenance(run_with_bar(module, size, seed), code)
         files, drawn = write_report(module.PAPER, report, output)
         if keep:
             REPORTS.mkdir(exist_ok=True)

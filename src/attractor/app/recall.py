@@ -15,6 +15,7 @@ from attractor.app.demo import run_demonstration
 from attractor.app.lookup import look_up
 from attractor.app.masks import mask_from_box, mask_from_file
 from attractor.app.sources import parse_size
+from attractor.data import NAMES
 
 PICTURE = Path("recall.png")
 OWN, DEMO = "With a cue", "Without a cue: the demonstration"
@@ -69,7 +70,7 @@ def recall(
         str | None,
         typer.Option(
             metavar="NAME|PATH",
-            help="Data set (digits, mnist-5k, mnist, fashion-mnist, faces, cifar10, natural-tiles), or your file or folder.",
+            help=f"Data set ({', '.join(NAMES)}), or your file or folder.",
             show_default="mnist-5k, or what is there",
             rich_help_panel=DEMO,
         ),

@@ -15,7 +15,7 @@ import torch
 
 import attractor
 from attractor.app.paper_figures import draw
-from attractor.papers import Paper, Provenance, Report, Row, paper_module, source_hash
+from attractor.papers import Paper, Provenance, Report, Row
 from attractor.papers.figures import Figure as FigureData
 
 STYLE = """
@@ -29,8 +29,8 @@ img { max-width: 100%; }
 """
 
 
-def with_provenance(report: Report) -> Report:
-    """The report with date, versions, hardware and the hash of the code that made it."""
+def with_provenance(report: Report, code: str) -> Report:
+    """The report with date, versions, hardware and `code`, the hash of the source that made it."""
     provenance = Provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         version=attractor.__version__,
@@ -39,7 +39,7 @@ def with_provenance(report: Report) -> Report:
         processor=f"{os.cpu_count()} x {processor_name()}",
         threads=torch.get_num_threads(),
         memory=memory_in_gib(),
-        hash=source_hash(paper_module(report.paper).__name__),
+        hash=code,
     )
     return replace(report, provenance=provenance)
 

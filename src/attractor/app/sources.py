@@ -45,6 +45,10 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
     Raises:
         ValueError: it is neither.
+
+    Example:
+        >>> parse_size("64x48")
+        (48, 64)
     """
     if text is None:
         return None

@@ -7,30 +7,40 @@ from itertools import groupby
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from attractor.app.measure import ROUNDING, Row
 
 NONE = "-"
+NARROW = 100
+"""Columns of a terminal below which tables are set tight."""
 
 
-def recall_table(rows: Sequence[Row], title: str) -> Table:
-    """One line a memory, grouped by damage; baselines are dim."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    table.add_column("damage", min_width=10)
+def recall_table(rows: Sequence[Row], title: str, *, narrow: bool = False) -> Table:
+    """One line a memory, grouped by damage; baselines are dim. A `narrow` one fits 80 columns."""
+    table = new_table(title, narrow=narrow)
+    table.add_column("damage", min_width=9)
     table.add_column("mask\ngiven", justify="center")
     table.add_column("memory", no_wrap=True)
-    table.add_column("exact", justify="right", no_wrap=True)
-    table.add_column("identi-\nfied", justify="right", no_wrap=True)
-    table.add_column("mean sq.\nerror", justify="right", no_wrap=True)
-    table.add_column("steps\nmed/max", justify="right", no_wrap=True)
-    table.add_column("ms per\ncue", justify="right", no_wrap=True)
-    table.add_column("energy", no_wrap=True)
+    for head in ("exact", "identi-\nfied", "mean sq\nerror", "steps", "ms per\ncue", "energy\nrose"):
+        table.add_column(head, justify="right", no_wrap=True)
     for (damage, mask_given), group in groupby(rows, lambda row: (row.damage, row.mask_given)):
         for number, row in enumerate(group):
             first = (damage, "yes" if mask_given else "no") if number == 0 else ("", "")
             table.add_row(*first, *cells(row), style="dim" if row.baseline else None)
         table.add_section()
     return table
+
+
+def new_table(title: str, *, narrow: bool) -> Table:
+    return Table(
+        title=Text(title),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        padding=(0, 0 if narrow else 1),
+    )
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -47,21 +57,21 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def energy(row: Row) -> str:
-    """What the energy did on the way down."""
+    """By how much of itself the energy rose on the way down."""
     if row.energy_rise is None:
         return NONE
     if row.energy_rise <= ROUNDING:
-        return "never rose"
-    return f"rose {row.energy_rise:.1e}" if row.energy_law else f"no law, {row.energy_rise:.0e}"
+        return "never"
+    return f"{row.energy_rise:.0e}" if row.energy_law else "no law"
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
     return NONE if value is None else f"{value:.{digits}f}"
 
 
-def sweep_table(columns: Mapping[str, Sequence[Row]], title: str) -> Table:
+def sweep_table(columns: Mapping[str, Sequence[Row]], title: str, *, narrow: bool = False) -> Table:
     """One line a memory, one column for each head of `columns`, `exact / identified` in each cell."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = new_table(title, narrow=narrow)
     table.add_column("memory", no_wrap=True)
     for head in columns:
         table.add_column(head, justify="right", no_wrap=True)

@@ -164,6 +164,9 @@ class DenseMemory(Memory):
         check_shape("patterns", patterns, self.dim)
         check_finite("patterns", patterns)
         self.domain.check("patterns", patterns)
+        for name, given in (("values", values), ("metadata", metadata)):
+            if given is not None and len(given) != len(patterns):
+                raise ValueError(f"{name} must have one row for each of the {len(patterns)} patterns, got {len(given)}")
         new = present_rows(patterns, self.bank.contains, if_present)
         if not bool(new.all()):
             patterns = patterns[new]
@@ -256,19 +259,20 @@ class DenseMemory(Memory):
         Raises:
             TypeError, ValueError: wrong shape, dtype, domain, NaN or infinity, or an empty memory.
         """
-        self._check_cues(states, None)
+        self._check_cues(states, None, "states")
         return self.landscape().energy(states)
 
     def capacity_estimate(self) -> CapacityEstimate:
         """How many random patterns the theory lets this memory recall."""
-        if not isinstance(self.separation, Tempered) or len(self) == 0 or self.dim < 2 or self.beta is None:
+        separation = self.landscape().separation if len(self) else self.separation
+        if not isinstance(separation, Tempered) or len(self) == 0 or self.dim < 2:
             return capacity_of(self.separation, self.state, self.dim)
         length = float(self.state.view(self.bank.sample(2048).patterns).norm(dim=-1).mean()) / (self.dim - 1) ** 0.5
-        return capacity_of(self.separation, self.state, self.dim, beta=float(self.beta), length=max(length, 1e-6))
+        return capacity_of(self.separation, self.state, self.dim, beta=separation.number, length=max(length, 1e-6))
 
     def separation_of(self, patterns: Tensor) -> PatternSeparation:
         """Which of `patterns (n, dim)`, stored ones, can be recalled at the inverse temperature in use."""
-        self._check_cues(patterns, None)
+        self._check_cues(patterns, None, "patterns")
         return separation_of(self, patterns)
 
     def basin_radius(
@@ -293,12 +297,12 @@ class DenseMemory(Memory):
     def configuration(self, folder: Path) -> dict[str, Any]:
         separation = self.separation.settings()
         if isinstance(separation.get("beta"), Tensor):
-            separation["beta"] = float(separation["beta"])
+            separation["beta"] = separation["beta"].item()
         return {
             "dim": self.dim,
             "similarity": self.similarity.settings(),
             "separation": separation,
-            "learned_beta": isinstance(self.inverse_temperature, nn.Parameter),
+            "learned_beta": learned_settings(self.inverse_temperature),
             "state": self.state.settings(),
             "bank": bank_settings(self.bank, folder),
         }
@@ -306,8 +310,10 @@ class DenseMemory(Memory):
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
         separation = separation_from(configuration["separation"])
-        if configuration["learned_beta"] and isinstance(separation, Tempered):
-            separation = separation.at(nn.Parameter(torch.tensor(separation.resolved)))
+        learned = configuration["learned_beta"]
+        if learned is not None and isinstance(separation, Tempered):
+            beta = torch.full(learned["shape"], separation.number, dtype=getattr(torch, learned["dtype"]))
+            separation = separation.at(nn.Parameter(beta))
         return cls(
             bank=bank_from(configuration["bank"], configuration["dim"], folder),
             similarity=similarity_from(configuration["similarity"]),
@@ -337,17 +343,17 @@ class DenseMemory(Memory):
         if len(self) == 0:
             raise ValueError("the memory is empty: store patterns first")
 
-    def _check_cues(self, cues: Tensor, known: Tensor | None) -> Tensor | None:
-        check_floating("cues", cues)
-        check_shape("cues", cues, self.dim)
+    def _check_cues(self, cues: Tensor, known: Tensor | None, name: str = "cues") -> Tensor | None:
+        check_floating(name, cues)
+        check_shape(name, cues, self.dim)
         self._require_patterns()
-        check_like("cues", cues, self.bank.dtype, self.bank.device)
+        check_like(name, cues, self.bank.dtype, self.bank.device)
         known = check_known(known, cues)
         trusted = cues if known is None else torch.where(known, cues, 1)
-        check_finite("cues", trusted)
-        self.domain.check("cues", trusted)
+        check_finite(name, trusted)
+        self.domain.check(name, trusted)
         if isinstance(state_in_motion(self.similarity, self.state), Direction):
-            check_directions("cues", cues if known is None else torch.where(known, cues, 0))
+            check_directions(name, cues if known is None else torch.where(known, cues, 0))
         return known
 
     def _warn_over_capacity(self, lead: Tensor) -> None:
@@ -357,8 +363,15 @@ class DenseMemory(Memory):
         self._warned_version = self.bank.version
         if isinstance(self.separation, Polynomial):
             warn_over_capacity(len(self), self.capacity_estimate(), stacklevel=3)
-        elif self.separation.normalised and self.beta is not None:
-            warn_of_blending(lead, float(self.beta), len(self), stacklevel=3)
+        elif isinstance(separation := self.landscape().separation, Tempered) and separation.normalised:
+            warn_of_blending(lead, separation.number, len(self), stacklevel=3)
+
+
+def learned_settings(beta: object) -> dict[str, Any] | None:
+    """What rebuilds a learned inverse temperature beside its value; None for another one."""
+    if not isinstance(beta, nn.Parameter):
+        return None
+    return {"dtype": str(beta.dtype).removeprefix("torch."), "shape": list(beta.shape)}
 
 
 def bank_of(dim: int | None, bank: Bank | None) -> Bank:

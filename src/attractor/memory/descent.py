@@ -86,7 +86,8 @@ def descend(landscape: Landscape, cues: Tensor, known: Tensor | None, way: Way) 
         converged[active] = rests
         # the step limit leaves a sample where it was read, so that its energy and winner are those of its state
         may_move = steps[active] < way.max_steps
-        stepped = may_move & (change > 0)
+        # rounding moves nothing: the count of steps must not depend on the size of a block
+        stepped = may_move & (change > 4 * torch.finfo(here.dtype).eps * scale)
         states = states.index_copy(0, active[stepped], moved[stepped])
         steps[active] += stepped
         active = active[may_move & ~rests]

@@ -65,8 +65,8 @@ def separation_of(memory: DenseMemory, patterns: Tensor) -> PatternSeparation:
     """How well `patterns (n, dim)`, stored ones, stand apart at the memory's inverse temperature."""
     gap = lead_over_others(memory.bank, memory.similarity, memory.landscape().state.view(patterns), patterns)
     needed = None
-    if isinstance(memory.separation, Tempered) and memory.beta is not None:
-        needed = math.log(100 * max(len(memory) - 1, 1)) / float(memory.beta)
+    if isinstance(separation := memory.landscape().separation, Tempered):
+        needed = math.log(100 * max(len(memory) - 1, 1)) / separation.number
     recalled = memory.recall(patterns)
     assert recalled.index is not None
     winners = memory.bank.get(recalled.index).patterns
@@ -87,7 +87,8 @@ def basin_radius(
         )
     recovered = []
     for strength in strengths:
-        generator = torch.Generator(chosen.patterns.device).manual_seed(seed)
+        # not the plain seed: patterns drawn from the same one would meet themselves as noise
+        generator = torch.Generator(chosen.patterns.device).manual_seed(seed + 0x5EED)
         damaged = damage(chosen.patterns, float(strength), generator)
         cue, known = (damaged, None) if isinstance(damaged, Tensor) else (damaged.cue, damaged.known)
         recalled = memory.recall(cue, known=known)

@@ -121,8 +121,8 @@ class PCA(nn.Module, Encoder):
     Example:
         >>> points = torch.tensor([[0.0, 0.0, 1.0], [1.0, 2.0, 1.0], [2.0, 4.0, 1.0]])
         >>> encoder = PCA.fit(points, 1)
-        >>> encoder.decode(encoder.encode(points)).round(decimals=3).tolist()
-        [[-0.0, -0.0, 1.0], [1.0, 2.0, 1.0], [2.0, 4.0, 1.0]]
+        >>> encoder.encode(points).shape, torch.allclose(encoder.decode(encoder.encode(points)), points, atol=1e-5)
+        (torch.Size([3, 1]), True)
     """
 
     name = "pca"

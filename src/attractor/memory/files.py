@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -54,8 +55,14 @@ def load(path: Path) -> Memory:
         ValueError: no memory there, a damaged or a newer one.
     """
     described = read_settings(path)
-    memory = memory_class(described["memory"]).from_configuration(described["configuration"], path)
-    tensors = load_file(path / Path(described["tensors"]).name)
+    try:
+        memory = memory_class(described["memory"]).from_configuration(described["configuration"], path)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"{path} holds unknown or missing settings: {error!r}") from error
+    try:
+        tensors = load_file(path / Path(described["tensors"]).name)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path} must hold the tensors that it names: {error}") from error
     memory.restore(named(tensors, "contents."))
     try:
         memory.load_state_dict(named(tensors, "state."))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from attractor.bank import Bank
@@ -39,7 +40,7 @@ class Landscape:
 
     def question(self, states: Tensor, known: Tensor | None = None, project: Literal["patterns", "values"] = "patterns") -> Read:
         """What is asked of the bank for `states (b, d)`."""
-        seen = self.state.view(states) if known is None else states
+        seen = self.state.view(states if known is None else torch.where(known, states, 0))
         return Read(self.similarity, self.separation, seen, known, project)
 
     def read(self, states: Tensor, known: Tensor | None = None, project: Literal["patterns", "values"] = "patterns") -> ReadOut:

@@ -1,6 +1,6 @@
 """The papers that are reproduced here, their last reports, and whether those still belong to the code.
 
-A module `pNN_name.py` of this room has `PAPER`, a `Paper`, and `run(scale, seed, progress=None) -> Report`.
+A module or folder `pNN_name` of this room has `PAPER`, a `Paper`, and `run(scale, seed, progress=None) -> Report`.
 """
 
 from __future__ import annotations

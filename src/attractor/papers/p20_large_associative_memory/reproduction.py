@@ -28,11 +28,11 @@ def run(scale: Scale, seed: int, progress: Progress | None = None) -> Report:
     """
     size = SIZES[one_of("scale", scale, SCALES)]
     parts = [
-        Part("capacity of powers and exponential", 0.22, partial(measure_capacity, size), threads=1),
+        Part("capacity of powers and exponential", 0.2, partial(measure_capacity, size), threads=1),
         Part("knee of the classic network", 0.5, partial(measure_knee, size), threads=1),
-        Part("error-free capacity", 0.05, partial(measure_error_free, size), threads=1),
+        Part("error-free capacity", 0.03, partial(measure_error_free, size), threads=1),
         Part("descent of the energy", 0.1, partial(measure_descent, size), threads=1),
         Part("attention", 0.01, measure_attention),
-        Part("recall of images", 0.12, partial(measure_images, size)),
+        Part("recall of images", 0.16, partial(measure_images, size)),
     ]
     return run_parts(PAPER, scale, seed, parts, progress)

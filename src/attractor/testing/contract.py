@@ -9,19 +9,27 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from attractor.errors import AttractorWarning
 from attractor.memory import MEMORIES, Domain, Memory, Recall
-
-Make = Callable[[], Memory]
-REFUSALS = (TypeError, ValueError)
+from attractor.testing.promises import (
+    Make,
+    bad_matrices,
+    close,
+    damaged,
+    filled,
+    known_half,
+    must_refuse,
+    patterns_for,
+    promise,
+    recall_with,
+    refused,
+    same_recall,
+)
 
 
 def check_memory(make: Make, patterns: Tensor | None = None) -> None:
@@ -51,16 +59,6 @@ def check_memory(make: Make, patterns: Tensor | None = None) -> None:
             except Exception as error:
                 promise = (check.__doc__ or check.__name__).splitlines()[0]
                 raise AssertionError(f"{promise} {type(error).__name__} came instead: {error}") from error
-
-
-def patterns_for(memory: Memory, rows: int = 6, seed: int = 0) -> Tensor:
-    """Random patterns `(rows, dim)` of the memory's domain, float32."""
-    generator = torch.Generator().manual_seed(seed)
-    if memory.domain.kind == "bipolar":
-        return torch.randint(0, 2, (rows, memory.dim), generator=generator).float() * 2 - 1
-    if memory.domain.kind == "levels" and memory.domain.levels is not None:
-        return torch.randint(0, memory.domain.levels, (rows, memory.dim), generator=generator).float()
-    return torch.randn(rows, memory.dim, generator=generator)
 
 
 def check_description(make: Make, patterns: Tensor) -> None:
@@ -195,7 +193,7 @@ def check_refusals(make: Make, patterns: Tensor) -> None:
 def check_presence(make: Make, patterns: Tensor) -> None:
     """`if_present` adds, skips or raises, or is refused by a memory that cannot tell."""
     memory = filled(make, patterns)
-    if refused("if_present", TypeError, memory.store, patterns[:1], if_present="skip"):
+    if refused("if_present", TypeError, memory.store, patterns, if_present="skip"):
         promise(len(memory) == len(patterns), "a store that raises must store nothing")
         return
     promise(len(memory.store(patterns, if_present="skip")) == 0, "if_present='skip' must store no row that is stored already")
@@ -244,11 +242,15 @@ def check_energy(make: Make, patterns: Tensor) -> None:
     promise(bool(energies.isfinite().all()), f"energy must be finite, got {energies.tolist()}")
     alone = torch.cat([memory.energy(patterns[row : row + 1]) for row in range(len(patterns))])
     promise(close(energies, alone), "the energy of a state must not depend on the others")
-    at_rest = found.converged
-    promise(
-        close(memory.energy(found.patterns)[at_rest], found.energy[at_rest]),
-        f"Recall.energy must be the energy of the state at rest: {found.energy.tolist()}, not {memory.energy(found.patterns).tolist()}",
-    )
+    traced = recall_with(memory, cues, trace=True)
+    if traced is None or traced.trace is None or traced.trace.energies is None:
+        way, told = [found.patterns[found.converged]], [found.energy[found.converged]]
+    else:
+        # what is given back may be in other units than the states on the way
+        way, told = [traced.trace[0], traced.trace[-1]], [traced.trace.energies[0], found.energy]
+    for states, energy in zip(way, told, strict=True):
+        again = memory.energy(states)
+        promise(close(again, energy), f"Recall must report the energy of its states: {energy.tolist()}, not {again.tolist()}")
 
 
 def check_saving(make: Make, patterns: Tensor) -> None:
@@ -288,7 +290,6 @@ def check_values(make: Make, patterns: Tensor) -> None:
     if refused("values", TypeError, memory.store, patterns, values):
         promise(len(memory) == 0, "a store that raises must store nothing")
         return
-    memory.store(patterns, values)
     negated.store(patterns, -values)
     found = memory.recall(patterns)
     promise(
@@ -310,8 +311,8 @@ def check_values(make: Make, patterns: Tensor) -> None:
 
 CHECKS = (
     check_description,
-    check_storing,
     check_recall_fields,
+    check_storing,
     check_determinism,
     check_known,
     check_refusals,
@@ -333,97 +334,3 @@ EXPECTED = {
     "steps": (torch.int64,),
     "converged": (torch.bool,),
 }
-
-
-def promise(kept: bool, text: str) -> None:
-    if not kept:
-        raise AssertionError(text)
-
-
-def refused(
-    names: str, kinds: type[Exception] | tuple[type[Exception], ...], call: Callable[..., Any], *given: Any, **named: Any
-) -> bool:
-    """Whether the call raises one of `kinds` with one of `names`, separated by `|`, in its message."""
-    try:
-        call(*given, **named)
-    except kinds as error:
-        return any(name in str(error) for name in names.split("|"))
-    return False
-
-
-def must_refuse(names: str, came: str, call: Callable[..., Any], *given: Any, **named: Any) -> None:
-    try:
-        call(*given, **named)
-    except REFUSALS as error:
-        kept = any(name in str(error) for name in names.split("|"))
-        promise(kept, f"{came} must be refused with a message that names {names}, got: {error}")
-    else:
-        raise AssertionError(f"{came} must be refused with a ValueError or TypeError that names {names}, it was accepted")
-
-
-def recall_with(memory: Memory, cues: Tensor, **option: Any) -> Recall | None:
-    """The recall with an option that not every memory has; None where this one does not."""
-    call: Callable[..., Recall] = memory.recall
-    try:
-        return call(cues, **option)
-    except TypeError as error:
-        if next(iter(option)) in str(error):
-            return None
-        raise
-
-
-def filled(make: Make, patterns: Tensor) -> Memory:
-    memory = make()
-    memory.store(patterns)
-    return memory
-
-
-def damaged(patterns: Tensor) -> Tensor:
-    """The patterns, and mixtures of each two: every third entry is that of the next."""
-    mixed = patterns.clone()
-    mixed[:, ::3] = patterns.roll(-1, 0)[:, ::3]
-    return torch.cat([patterns, mixed])
-
-
-def known_half(cues: Tensor) -> Tensor:
-    known = torch.rand(cues.shape, generator=torch.Generator().manual_seed(0)) < 0.5
-    known[:, 0], known[:, -1] = True, False
-    return known
-
-
-def bad_matrices(domain: Domain, patterns: Tensor) -> Iterator[tuple[Any, str]]:
-    """What is neither a pattern nor a cue, and what is wrong with it."""
-    yield patterns.tolist(), "a list"
-    yield patterns[0], "a vector"
-    yield patterns[None], "three dimensions"
-    yield patterns[:, 1:], "a matrix of another width"
-    yield patterns[:0], "no rows"
-    yield patterns.to(torch.int64), "integers"
-    for value in (torch.nan, torch.inf):
-        bad = patterns.clone()
-        bad[-1, -1] = value
-        yield bad, f"a matrix with {value}"
-    if domain.kind != "real":
-        bad = patterns.clone()
-        bad[-1, -1] = 0.5
-        yield bad, f"a matrix with an entry that is not {domain}"
-
-
-def close(left: Tensor, right: Tensor) -> bool:
-    """Equal up to the tolerance at which a float32 state is at rest."""
-    return torch.allclose(left, right, rtol=1e-3, atol=1e-3, equal_nan=True)
-
-
-def same_recall(left: Recall, right: Recall, text: str, *, exact: bool = True) -> None:
-    """Promise that two recalls are equal, up to rounding unless `exact`."""
-    for name in (field.name for field in fields(Recall) if field.name != "trace"):
-        one, other = getattr(left, name), getattr(right, name)
-        if name == "steps" and not exact:
-            continue
-        if one is None or other is None:
-            promise(one is other, f"{text}: {name} differs")
-        elif exact or not one.is_floating_point():
-            # an infinite margin equals itself, NaN never occurs
-            promise(torch.equal(one, other), f"{text}: {name} differs")
-        else:
-            promise(close(one, other), f"{text}: {name} differs")
