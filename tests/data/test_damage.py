@@ -141,9 +141,7 @@ def test_a_range_that_cannot_be_told_is_refused_with_the_way_out(damage):
 
 
 def test_given_ends_are_used():
-    torch.testing.assert_close(
-        BitFlip(1.0, low=0, high=255)(torch.tensor([[0.0, 100.0]])).cue, torch.tensor([[255.0, 155]])
-    )
+    torch.testing.assert_close(BitFlip(1.0, low=0, high=255)(torch.tensor([[0.0, 100.0]])).cue, torch.tensor([[255.0, 155]]))
     assert set(SaltAndPepper(1.0, low=-3, high=7)(torch.zeros(1, 50)).cue.unique().tolist()) == {-3, 7}
 
 

@@ -63,7 +63,7 @@ def load_files(
     """
     target = _target_size(size)
     given = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    items = [_read(file, base, target, grey) for path in given for file, base in _files(path)]
+    items = [_read(file, base, target, grey) for path in given for file, base in files_below(path)]
     if not items:
         raise ValueError(f"paths hold no image and no array: {', '.join(repr(str(path)) for path in given) or 'none given'}")
     shape = items[0].values.shape[1:]
@@ -93,7 +93,7 @@ def _target_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return height, width
 
 
-def _files(path: Path) -> list[tuple[Path, Path]]:
+def files_below(path: Path) -> list[tuple[Path, Path]]:
     """The files below `path`, each with the folder that its name is relative to."""
     if path.is_file():
         return [(path, path.parent)]

@@ -82,12 +82,13 @@ def descend(landscape: Landscape, cues: Tensor, known: Tensor | None, way: Way) 
             moved = flipper.sweep(here, trusted)
         change = (moved - here).detach().abs().amax(-1)
         scale = here.detach().abs().amax(-1).clamp_min(1)
-        rests = change <= way.tol * scale
+        # what moves by rounding alone is at rest: the count of steps must not depend on the size of a block
+        rounding = 4 * torch.finfo(here.dtype).eps * scale
+        rests = change <= torch.maximum(way.tol * scale, rounding)
         converged[active] = rests
         # the step limit leaves a sample where it was read, so that its energy and winner are those of its state
         may_move = steps[active] < way.max_steps
-        # rounding moves nothing: the count of steps must not depend on the size of a block
-        stepped = may_move & (change > 4 * torch.finfo(here.dtype).eps * scale)
+        stepped = may_move & (change > rounding)
         states = states.index_copy(0, active[stepped], moved[stepped])
         steps[active] += stepped
         active = active[may_move & ~rests]
