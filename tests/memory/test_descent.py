@@ -31,6 +31,7 @@ def test_samples_at_rest_are_not_read_again():
     assert recalled.steps[1] == steps and recalled.steps[0] <= 1
 
 
+@pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
 def test_batch_does_not_change_a_sample():
     generator = torch.Generator().manual_seed(0)
     patterns, cues = (torch.randn(20, 5, generator=generator, dtype=torch.float64) for _ in range(2))
@@ -110,6 +111,7 @@ def test_asynchronous_sweep_flips_where_the_energy_falls(separation, function, m
     assert_close(recalled.trace[1], naive_sweep(start, patterns, function, order, known))
 
 
+@pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
 def test_ties_within_rounding_do_not_flip_for_ever():
     generator = torch.Generator().manual_seed(0)
     patterns, cues = (torch.randn(count, 7, generator=generator, dtype=torch.float64).sign() for count in (12, 6))
@@ -130,6 +132,7 @@ def test_synchronous_step_is_the_sign_of_the_drive():
     assert_close(memory.recall(cues, max_steps=1, trace=True).trace[1], expected)
 
 
+@pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
 @pytest.mark.parametrize("state", ["binary", Binary("synchronous")])
 def test_seed_decides_the_order_of_flips_and_batches_do_not_matter(state):
     generator = torch.Generator().manual_seed(0)

@@ -83,6 +83,10 @@ ALLOWED = [
     names for names in COMBINATIONS if said_by_the_table(SIMILARITIES[names[0]](), SEPARATIONS[names[1]](1.0), STATES[names[2]])
 ]
 
+MONOTONE = [
+    names for names in ALLOWED if said_by_the_table(SIMILARITIES[names[0]](), SEPARATIONS[names[1]](1.0), STATES[names[2]])[1]
+]
+
 
 def made(similarity, separation, state, seed, *, beta=2.0):
     """A memory of random patterns in float64, cues, and a mask that differs from cue to cue."""
@@ -101,16 +105,15 @@ def made(similarity, separation, state, seed, *, beta=2.0):
 
 
 @pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
-@pytest.mark.parametrize(("similarity", "separation", "state"), ALLOWED)
+@pytest.mark.parametrize(("similarity", "separation", "state"), MONOTONE)
 def test_energy_never_rises_where_the_law_says_so(similarity, separation, state):
     for seed, beta in enumerate((0.3, 4.0)):
         memory, _, cues, known = made(similarity, separation, state, seed, beta=beta)
         for mask in (None, known):
-            recalled = memory.recall(cues, known=mask, trace=True, max_steps=20 if memory.law.monotone else 2, seed=seed)
+            recalled = memory.recall(cues, known=mask, trace=True, max_steps=10, seed=seed)
             energies = recalled.trace.energies
-            assert energies.isfinite().all()
-            if memory.law.monotone:
-                assert (energies.diff(dim=0) <= 1e-10 * (1 + energies[:-1].abs())).all()
+            assert energies.isfinite().all() and len(energies) > 1
+            assert (energies.diff(dim=0) <= 1e-10 * (1 + energies[:-1].abs())).all()
             assert_close(recalled.energy, energies[-1], rtol=1e-8, atol=1e-8)
 
 
@@ -130,7 +133,7 @@ def test_law_without_descent_is_really_broken_somewhere(similarity, separation):
     """Otherwise the table would promise too little, and the descent test above could not fail."""
     state = "continuous" if similarity == "manhattan" else "synchronous"
     rises = 0.0
-    for seed in range(40):
+    for seed in range(15):
         memory, _, cues, _ = made(similarity, separation, state, 2 * seed)
         assert not memory.law.monotone
         energies = memory.recall(cues, trace=True, max_steps=30).trace.energies

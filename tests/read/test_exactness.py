@@ -10,7 +10,7 @@ from attractor.read.tiles import fits_tiles, fold_tiles
 
 EPS = torch.finfo(torch.float32).eps
 FLOOR = 16 * EPS
-BETAS = [1e-3, 0.1, 1.0, 10.0, 100.0, 1e4]
+BETAS = [1e-3, 1.0, 30.0, 1e4]
 SIMILARITIES = [Euclidean(), Dot()]
 
 
@@ -83,7 +83,7 @@ def bank_of(patterns):
 @pytest.mark.parametrize("beta", BETAS)
 def test_read_is_as_exact_as_float32_allows(similarity, kind, count, beta):
     squares = {}
-    for seed in range(6):
+    for seed in range(4):
         patterns, cues = made(kind, count, 24, seed)
         errors, plain, limit = errors_of(similarity, beta, patterns, cues, bank_of(patterns))
         for name, error in errors.items():

@@ -36,6 +36,7 @@ class Contender:
 
 SOFT_MAX = Contender("soft-max, Euclidean", DenseMemory)
 COSINE = Contender("soft-max, cosine", lambda dim: DenseMemory(dim, similarity="cosine"))
+MANHATTAN = Contender("soft-max, Manhattan", lambda dim: DenseMemory(dim, similarity="manhattan"), monotone=False)
 SPARSEMAX = Contender("sparsemax, Euclidean", lambda dim: DenseMemory(dim, separation=Sparsemax()))
 TOP_K = Contender("top-32, Euclidean", lambda dim: DenseMemory(dim, separation=TopK(32)))
 BINARY = Contender("soft-max, binary", lambda dim: DenseMemory(dim, state=Binary("synchronous")), binary=True)
@@ -49,11 +50,11 @@ PSEUDO_INVERSE = Contender("Hopfield, pseudo-inv.", lambda dim: HopfieldMemory(d
 STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="storkey"), binary=True)
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
-    "dense": (SOFT_MAX, COSINE, SPARSEMAX, TOP_K, BINARY, CUBIC),
+    "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
 }
 
-DEMONSTRATED = (SOFT_MAX, COSINE, SPARSEMAX, BINARY, HEBBIAN)
+DEMONSTRATED = (SOFT_MAX, COSINE, MANHATTAN, BINARY, HEBBIAN)
 
 
 def registered() -> list[Contender]:

@@ -44,7 +44,7 @@ def flip_units(
         flipped = scores + change
         flipped_value = separation.comparable(flipped)
         # a gain within rounding is none: units would flip to and fro for ever
-        better = flipped_value > value
+        better = flipped_value - value > 4 * torch.finfo(scores.dtype).eps * value.abs()
         if free is not None:
             better &= free[:, unit]
         if at_once:
