@@ -132,13 +132,13 @@ def test_energy_is_the_formula(similarity, separation, state):
 def test_law_without_descent_is_really_broken_somewhere(similarity, separation):
     """Otherwise the table would promise too little, and the descent test above could not fail."""
     state = "continuous" if similarity == "manhattan" else "synchronous"
-    rises = 0.0
-    for seed in range(15):
+    for seed in range(60):
         memory, _, cues, _ = made(similarity, separation, state, 2 * seed)
         assert not memory.law.monotone
         energies = memory.recall(cues, trace=True, max_steps=30).trace.energies
-        rises = max(rises, float(energies.diff(dim=0).max()))
-    assert rises > 1e-3
+        if bool((energies.diff(dim=0) > 1e-3).any()):
+            return
+    pytest.fail("the energy fell in every recall")
 
 
 def test_flips_all_at_once_may_raise_the_energy_and_run_in_circles():

@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from read.naive import (
     NORMALISED,
@@ -62,6 +62,10 @@ def test_any_blocks_and_any_order_of_merging_give_the_naive_formula(question):
     rows = rows_of(name, patterns) if values is None else values
     expected, potential = weights_of(separation, scores) @ rows, potential_of(separation, scores)
     best, order = two_best_of(scores)
+    if name == "cosine" and isinstance(separation, TopK) and len(patterns) > separation.k:
+        # lengths are rounded: rows that tie for the last place may come in another order
+        ranked = scores.sort(-1, descending=True).values
+        assume(bool((ranked[:, separation.k - 1] - ranked[:, separation.k] > 1e-9).all()))
 
     blocks = list(blocks_of(patterns, sizes, values))
     shuffler = random.Random(seed)

@@ -57,6 +57,7 @@ class Read:
     `project` says what is read out: the `"patterns"`, as the similarity draws the state to them, or the `"values"`.
 
     Example:
+        >>> import torch
         >>> block = Block(torch.arange(2), torch.eye(2))
         >>> read = Read(similarity_from({"name": "dot"}), separation_from({"name": "softmax", "beta": 50.0}), torch.eye(2))
         >>> read.finish(read.fold([block])).values.round().tolist()
