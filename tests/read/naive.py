@@ -76,7 +76,9 @@ def weights_of(separation, scores):
         return by_sorting(separation.beta * scores, sparsemax_threshold).clamp_min(0)
     if isinstance(separation, Entmax):
         assert separation.alpha == 1.5
-        return by_sorting(separation.beta * scores / 2, entmax15_threshold).clamp_min(0).square()
+        # squares of large numbers would cancel: the weights do not change when all scores are shifted
+        shifted = scores - scores.amax(-1, keepdim=True)
+        return by_sorting(separation.beta * shifted / 2, entmax15_threshold).clamp_min(0).square()
     base = scores.clamp_min(0) if isinstance(separation, RectifiedPolynomial) else scores
     return base ** (separation.n - 1)
 

@@ -50,7 +50,7 @@ def answers(bank, read):
     """By path: as the bank chooses, tile by tile, block by block, and over the rows that the screen leaves."""
     whole = next(bank.blocks(len(bank)))
     paths = {"bank": bank.fold(read), "blocks": read.fold(bank.blocks(read.rows_per_block))}
-    if fits_tiles(read, whole.patterns):
+    if fits_tiles(read, whole):
         paths["tiles"] = fold_tiles(read, whole)
     places = Screen(whole).candidates(read)
     if places is not None:
@@ -93,7 +93,8 @@ def test_read_is_as_exact_as_float32_allows(similarity, kind, count, beta):
     for name, pairs in squares.items():
         ours, theirs = (torch.cat(side).square().mean().sqrt() for side in zip(*pairs, strict=True))
         assert ours <= max(2 * float(theirs), FLOOR), name
-    assert {"bank", "blocks", "tiles"} <= set(squares)
+    assert {"bank", "blocks"} <= set(squares)
+    assert "tiles" in squares or beta > 1
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_tiles_give_what_the_plain_fold_gives(dtype, similarity, separation, bat
             bank.forget(torch.arange(5, 9000, 11))
         for project in ("patterns", "values"):
             read = Read(similarity, separation, cues, project=project)
-            assert fits_tiles(read, patterns)
+            assert fits_tiles(read, next(bank.blocks(len(bank))))
             tiled, plain = read.finish(bank.fold(read)), read.finish(read.fold(bank.blocks(999)))
             torch.testing.assert_close(tiled.values, plain.values, **tolerance)
             torch.testing.assert_close(tiled.potential, plain.potential, **tolerance)

@@ -105,7 +105,7 @@ class RamBank(Bank, nn.Module):
         candidates = self._candidates(read)
         if candidates is not None:
             return read.fold([candidates])
-        if fits_tiles(read, self._patterns):
+        if fits_tiles(read, self._whole()):
             return fold_each(read, self.blocks(read.rows_per_block if self._forgotten else max(1, self._count)))
         return super().fold(read)
 

@@ -115,8 +115,12 @@ class Screen:
         """How far `(b,)` a screened score can be off, before it is rounded to bfloat16."""
         rounded = cues.bfloat16().float()
         product = (cues - rounded).norm(dim=-1) * self.longest + rounded.norm(dim=-1) * self.residual
+        return product + self.summing_error(cues, euclidean)
+
+    def summing_error(self, cues: Tensor, euclidean: bool) -> Tensor:
+        """How far `(b,)` a score summed in float32, in any order, can be off."""
         terms = cues.norm(dim=-1) * self.longest + (self.longest**2 if euclidean else 0.0)
-        return product + terms * (self.dim + EXTRA_COLUMNS) * 2.0**-23
+        return terms * (self.dim + EXTRA_COLUMNS) * 2.0**-23
 
     def group_maxima(self, cues: Tensor, euclidean: bool) -> Tensor:
         """The best screened score of each group, `(groups, b)` bfloat16."""
@@ -129,7 +133,7 @@ class Screen:
 
     def rows_above(self, lowest: Tensor, group: Tensor, cue: Tensor, cues: Tensor, euclidean: bool) -> Tensor:
         """Ascending places of the rows in the given pairs of group and cue whose exact score is at least `lowest (b,)`."""
-        slack = 2.0**-20 * (cues.norm(dim=-1) * self.longest + self.longest**2)
+        slack = self.summing_error(cues, euclidean)
         inside = torch.arange(GROUP)
         chosen = torch.zeros(len(self.shadow), dtype=torch.bool)
         pairs_at_once = max(1, 2**22 // (GROUP * self.dim))

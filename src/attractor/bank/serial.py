@@ -22,11 +22,11 @@ def bank_settings(bank: Bank, folder: Path) -> dict[str, Any]:
     """
     if isinstance(bank, DiskBank):
         return {"kind": "disk", "path": Path(os.path.relpath(bank.path, folder)).as_posix()}
-    if isinstance(bank, ParameterBank):
+    if isinstance(bank, ParameterBank) and isinstance(bank.patterns, torch.nn.Parameter):
         return {"kind": "parameter", "rows": len(bank), "dtype": str(bank.dtype).removeprefix("torch.")}
     if isinstance(bank, RamBank):
         return {"kind": "ram"}
-    raise ValueError(f"bank must be a RamBank, ParameterBank or DiskBank to be saved, got {type(bank).__name__}")
+    raise ValueError(f"bank must be a RamBank, a DiskBank or a ParameterBank over a parameter to be saved, got {bank!r}")
 
 
 def bank_from(settings: dict[str, Any], dim: int, folder: Path) -> Bank:

@@ -185,7 +185,16 @@ def present_rows(patterns: Tensor, stored: Callable[[Tensor], Tensor], if_presen
         raise ValueError(f"if_present must be 'add', 'skip' or 'raise', got {if_present!r}")
     if if_present == "add":
         return torch.ones(len(patterns), dtype=torch.bool, device=patterns.device)
-    there = stored(patterns)
+    there = stored(patterns) | repeated_rows(patterns)
     if if_present == "raise" and bool(there.any()):
         raise ValueError(f"patterns must be new, already stored: rows {there.nonzero().flatten().tolist()[:8]}")
     return ~there
+
+
+def repeated_rows(patterns: Tensor) -> Tensor:
+    """Which rows equal an earlier one, `(n,)` Boolean."""
+    _, group = patterns.unique(dim=0, return_inverse=True)
+    order = group.argsort(stable=True)
+    repeated = torch.zeros_like(group, dtype=torch.bool)
+    repeated[order[1:]] = group[order[1:]] == group[order[:-1]]
+    return repeated

@@ -337,7 +337,9 @@ class DenseMemory(Memory):
         refused = cues if patterns.shape == cues.shape else torch.zeros_like(patterns)
         patterns = torch.where(accepted[:, None], patterns, refused)
         settled = (score, margin, accepted, end.energies, end.steps, end.converged, end.trace)
-        return Recall(patterns, end.winners, *settled), end.lead
+        # copies of the winner share its weight: a state that points to it is no blend
+        alone = torch.cosine_similarity(end.states, self.bank.get(end.winners).patterns) > 0.999
+        return Recall(patterns, end.winners, *settled), end.lead.masked_fill(alone, 0)
 
     def _require_patterns(self) -> None:
         if len(self) == 0:

@@ -18,19 +18,29 @@ from attractor.read.similarity import Dot, Euclidean
 
 SCORES_PER_BLOCK = 2**21
 SAFE_LOGIT = 60.0
+LARGEST_TERM = 256.0
+"""Of the logits: tiles round `beta cues` once more than the formula does, which near-tied cues would show beyond this."""
 
 
-def fits_tiles(read: Read, patterns: Tensor) -> bool:
-    """Whether `fold_tiles` can answer this read."""
+def fits_tiles(read: Read, block: Block) -> bool:
+    """Whether `fold_tiles` can answer this read as exactly as the formula does."""
+    patterns = block.patterns
     return (
-        isinstance(read.separation, SoftMax)
+        len(block) > 0
+        and isinstance(read.separation, SoftMax)
         and type(read.similarity) in (Dot, Euclidean)
         and read.known is None
         and patterns.device.type == "cpu"
         and patterns.dtype in (torch.float32, torch.float64)
         and read.cues.dtype == patterns.dtype
         and not needs_gradient(read, patterns)
+        and read.separation.number * longest_square(read, block) <= LARGEST_TERM
     )
+
+
+def longest_square(read: Read, block: Block) -> float:
+    """The largest squared length of a cue or a pattern."""
+    return max(float(read.cues.square().sum(-1).amax()), float(block.squared_norms.amax()))
 
 
 def needs_gradient(read: Read, patterns: Tensor) -> bool:
