@@ -87,7 +87,7 @@ def test_peaked_reads_are_screened_down_to_few_rows(similarity, separation, gene
 
 @pytest.fixture
 def small_banks_are_screened(monkeypatch):
-    monkeypatch.setattr(attractor.bank.ram, "LEAST_ENTRIES_FOR_SCREEN", 0)
+    monkeypatch.setattr(attractor.bank.ram, "LEAST_ENTRIES_PER_RANK", 0)
 
 
 @pytest.mark.usefixtures("small_banks_are_screened")

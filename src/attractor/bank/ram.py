@@ -20,7 +20,8 @@ from attractor.read import Block, Partial, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
 from attractor.validation import check_count, check_ids
 
-LEAST_ENTRIES_FOR_SCREEN = 2**21
+LEAST_ENTRIES_PER_RANK = 2**20
+"""Of a bank, for each row that a read must know exactly: below, scoring everything is as fast as a screen."""
 
 
 class RamBank(Bank, nn.Module):
@@ -181,7 +182,9 @@ class RamBank(Bank, nn.Module):
 
     def _candidates(self, read: Read) -> Block | None:
         """The few rows that matter to a peaked read, or None where too many do."""
-        if not self.screen or len(self) * self.dim < LEAST_ENTRIES_FOR_SCREEN or not fits_screen(read, self._patterns):
+        if not self.screen or len(self) * self.dim < LEAST_ENTRIES_PER_RANK * read.separation.rank:
+            return None
+        if not fits_screen(read, self._patterns):
             return None
         if self._screen is None:
             self._screen = Screen(self._whole().rows(self._live[: self._count]) if self._forgotten else self._whole())
