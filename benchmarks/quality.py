@@ -18,7 +18,7 @@ from peers import optional
 from report import NOT_INSTALLED, NOTHING, Section, Table, Target
 from torch import Tensor
 
-from attractor import CapacityWarning, Cosine, DenseMemory, Euclidean
+from attractor import CapacityWarning, Cosine, DenseMemory, Euclidean, Manhattan
 from attractor.data import BitFlip, DataUnavailableError, Occlude, exact, identified, load, nearest_neighbour
 from attractor.read import Similarity
 
@@ -133,6 +133,7 @@ BOTH = (False, True)
 CONTENDERS = (
     Contender("attractor, Euclidean", attractor_with(Euclidean()), masked=BOTH),
     Contender("attractor, cosine", attractor_with(Cosine()), masked=BOTH),
+    Contender("attractor, Manhattan", attractor_with(Manhattan()), masked=BOTH),
     Contender("torch-hd modern_hopfield", modern_hopfield, "torchhd.memory", bipolar=(True,), slow=True),
     Contender("torch-hd attention", attention, "torchhd.memory"),
     Contender("FAISS flat, nearest row", faiss_flat, "faiss", masked=BOTH),

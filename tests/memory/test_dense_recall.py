@@ -89,7 +89,7 @@ def test_batch_size_and_block_size_change_nothing(options, masked, monkeypatch):
         known[:, 1] = True
     whole = memory.recall(cues, known=known, trace=True, max_steps=6)
     monkeypatch.setattr("attractor.read.fold.SCORES_PER_BLOCK", 1)
-    monkeypatch.setattr("attractor.read.tiles.SCORES_PER_BLOCK", 1)
+    monkeypatch.setattr("attractor.read.tiles.SCORES_PER_TILE", 1)
     for size in (1, 4):
         split = memory.recall(cues, known=known, trace=True, max_steps=6, batch_size=size)
         for name in ("patterns", "score", "margin", "energy"):

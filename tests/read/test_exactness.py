@@ -5,7 +5,7 @@ import torch
 
 from attractor import Dot, Euclidean, Exponential, RamBank, SoftMax
 from attractor.bank.screen import Screen
-from attractor.read import Read
+from attractor.read import Block, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
 
 EPS = torch.finfo(torch.float32).eps
@@ -134,7 +134,9 @@ def test_read_of_300_000_rows_is_as_exact_as_float32_allows(similarity, kind):
 )
 @pytest.mark.parametrize("batch", [1, 5, 70])
 def test_tiles_give_what_the_plain_fold_gives(dtype, similarity, separation, batch, generator, monkeypatch):
-    monkeypatch.setattr("attractor.read.tiles.SCORES_PER_BLOCK", 2**12)
+    monkeypatch.setattr("attractor.read.tiles.SCORES_PER_TILE", 2**12)
+    monkeypatch.setattr("attractor.read.tiles.LEAST_ROWS_PER_TILE", 2048)
+    monkeypatch.setattr("attractor.read.tiles.CUES_AT_ONCE", 64)
     patterns = torch.randn(9001, 6, generator=generator, dtype=torch.float64).to(dtype)
     cues = torch.randn(batch, 6, generator=generator, dtype=torch.float64).to(dtype)
     bank = RamBank(6, screen=False)
@@ -177,3 +179,15 @@ def test_ties_go_to_the_lower_id_across_tiles():
         read = Read(Dot(), SoftMax(1.0), batch)
         order = (batch.double() @ patterns.double().T).argsort(dim=-1, descending=True, stable=True)
         assert read.finish(bank.fold(read)).ids.tolist() == order[:, :2].tolist()
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("count", [1, 2, 31, 32, 33, 64, 65, 1000])
+def test_tiles_find_the_two_best_rows_of_any_number(similarity, count, generator):
+    patterns, cues = torch.randn(count, 5, generator=generator), torch.randn(7, 5, generator=generator)
+    block = Block(3 * torch.arange(count), patterns)
+    read = Read(similarity, SoftMax(0.5), cues)
+    tiled, plain = read.finish(fold_tiles(read, block)), read.finish(read.fold([block]))
+    assert tiled.ids.tolist() == plain.ids.tolist()
+    torch.testing.assert_close(tiled.scores, plain.scores)
+    torch.testing.assert_close(tiled.values, plain.values)

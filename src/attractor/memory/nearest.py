@@ -26,7 +26,7 @@ def nearest(bank: Bank, similarity: Similarity, cues: Tensor, known: Tensor | No
     kept = scores.masked_fill(~separation.chosen(scores, ids), -float("inf"))
     ids = ids[kept.topk(min(k, len(ids)), -1).indices.sort(-1).values]
     # scored again one by one: the fold's matrix product rounds differently with the shape of a block
-    patterns = bank.get(ids.flatten()).patterns.unflatten(0, ids.shape)
-    exact = similarity.paired(cues[:, None], patterns, None if known is None else known[:, None])
+    patterns = bank.get(ids.flatten()).patterns.unflatten(0, ids.shape).double()
+    exact = similarity.paired(cues[:, None].double(), patterns, None if known is None else known[:, None])
     exact, rank = exact.sort(dim=-1, descending=True, stable=True)
-    return Nearest(exact, ids.gather(-1, rank))
+    return Nearest(exact.to(found.scores.dtype), ids.gather(-1, rank))

@@ -2,7 +2,7 @@
 
 It gives what `Read.fold` gives, with fewer passes over memory. The scores of a block are written tile by tile, and each tile is
 weighed and read out while its patterns are still in the processor's cache. Weights are taken relative to the best score of the
-first tile, which a later block raises only when its scores would overflow.
+first rows, which a later tile raises only where its scores would overflow.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attractor.read.best import Best, two_best
+from attractor.read.best import Best
 from attractor.read.block import Block
 from attractor.read.fold import Partial, Read
 from attractor.read.separation import SoftMax, Weighted
 from attractor.read.similarity import Dot, Euclidean
 
-SCORES_PER_BLOCK = 2**21
+CUES_AT_ONCE = 512
+SCORES_PER_TILE = 2**19
+LEAST_ROWS_PER_TILE = 8192
+GROUP = 32
 SAFE_LOGIT = 60.0
+ROWS_FOR_REFERENCE = 1024
 LARGEST_TERM = 256.0
 """Of the logits: tiles round `beta cues` once more than the formula does, which near-tied cues would show beyond this."""
 
@@ -50,47 +54,78 @@ def needs_gradient(read: Read, patterns: Tensor) -> bool:
 
 
 def fold_tiles(read: Read, block: Block) -> Partial:
-    """Fold `read` over `block`, which may be a whole bank: no more than a fixed number of scores is held at a time."""
+    """Fold `read` over `block`, which may be a whole bank: the scores of one tile are held at a time."""
+    if len(read.cues) > CUES_AT_ONCE:
+        return joined([fold_tiles(read.with_cues(some), block) for some in read.cues.split(CUES_AT_ONCE)])
     assert isinstance(read.separation, SoftMax)
     beta = read.separation.number
     cues, patterns, rows = read.cues * beta, block.patterns, read.rows(block)
     bias = None if type(read.similarity) is Dot else block.squared_norms * (-beta / 2)
     count, size = len(block), len(cues)
-    tile = 8192 if size >= 64 else 2048
-    span = max(tile, SCORES_PER_BLOCK // size // tile * tile)
-    logits, weights = patterns.new_empty(size, min(span, count)), patterns.new_empty(size, min(span, count))
-    reference = first_reference(cues, patterns[:tile], None if bias is None else bias[:tile])
-    running: Partial | None = None
-    for start in range(0, count, span):
-        stop = min(start + span, count)
+    tile = max(LEAST_ROWS_PER_TILE, SCORES_PER_TILE // size // GROUP * GROUP)
+    logits, maxima = patterns.new_empty(size, min(tile, count)), patterns.new_empty(size, -(-count // GROUP))
+    total, drawn = patterns.new_zeros(size, 1), rows.new_zeros(size, rows.shape[1])
+    reference = first_reference(cues, patterns[:ROWS_FOR_REFERENCE], None if bias is None else bias[:ROWS_FOR_REFERENCE])
+    for start in range(0, count, tile):
+        stop = min(start + tile, count)
         part = logits[:, : stop - start]
         if bias is None:
             part.copy_(-reference)
         else:
             torch.sub(bias[start:stop], reference, out=part)
-        total_rows = rows.new_zeros(size, rows.shape[1])
-        for low in range(0, stop - start, tile):
-            high = min(low + tile, stop - start)
-            score = part[:, low:high].addmm_(cues, patterns[start + low : start + high].T)
-            weight = torch.exp(score, out=weights[:, low:high])
-            total_rows.addmm_(weight, rows[start + low : start + high])
-        best = two_best(part, block.ids[start:stop])
-        top = best.scores[:, :1]
-        if bool((top > SAFE_LOGIT).any()):
-            raised = top.clamp_min(0)
-            weight = torch.exp(part - raised, out=weights[:, : stop - start])
-            total_rows = weight @ rows[start:stop]
-            body = Weighted(reference + raised, weight.sum(-1, keepdim=True), total_rows)
-        else:
-            body = Weighted(reference, weights[:, : stop - start].sum(-1, keepdim=True), total_rows)
-        partial = Partial(Best((best.scores + reference) / beta, best.ids), body)
-        running = partial if running is None else read.merge(running, partial)
-        reference = running.body.reference
-    assert running is not None
-    return running
+        part.addmm_(cues, patterns[start:stop].T)
+        best = group_maxima(part)
+        torch.add(best, reference, out=maxima[:, start // GROUP : start // GROUP + best.shape[1]])
+        if float(best.amax()) > SAFE_LOGIT:
+            raised = best.amax(-1, keepdim=True).clamp_min(0)
+            part -= raised
+            total, drawn, reference = total * (-raised).exp(), drawn * (-raised).exp(), reference + raised
+        part.exp_()
+        total += part.sum(-1, keepdim=True)
+        drawn.addmm_(part, rows[start:stop])
+    return Partial(best_of_maxima(read, block, maxima), Weighted(reference, total, drawn))
 
 
 def first_reference(cues: Tensor, patterns: Tensor, bias: Tensor | None) -> Tensor:
-    """The largest logit `(b, 1)` of each cue in the first tile."""
+    """The largest logit `(b, 1)` of each cue among the first rows."""
     logits = cues @ patterns.T if bias is None else torch.addmm(bias, cues, patterns.T)
     return logits.amax(-1, keepdim=True)
+
+
+def group_maxima(part: Tensor) -> Tensor:
+    """The largest entry of each group of columns, the last of which may be short."""
+    whole = part.shape[1] // GROUP * GROUP
+    maxima = part[:, :whole].unflatten(-1, (-1, GROUP)).amax(-1) if whole else part[:, :0]
+    return maxima if whole == part.shape[1] else torch.cat([maxima, part[:, whole:].amax(-1, keepdim=True)], -1)
+
+
+def best_of_maxima(read: Read, block: Block, maxima: Tensor) -> Best:
+    """The two best rows of each cue: the rows of its two best groups, scored again."""
+    first = maxima.argmax(-1, keepdim=True)
+    # a single group has no second: its rows are then beyond the last
+    second = maxima.scatter(-1, first, -torch.inf).argmax(-1, keepdim=True) if maxima.shape[1] > 1 else first + 1
+    places = torch.cat([torch.minimum(first, second), torch.maximum(first, second)], -1) * GROUP
+    inside = torch.arange(GROUP, device=places.device)
+    some = max(1, 2**21 // (2 * GROUP * block.patterns.shape[1]))
+    found = []
+    for cues, starts in zip(read.cues.split(some), places.split(some), strict=True):
+        rows = (starts[:, :, None] + inside).flatten(1)
+        beyond = rows >= len(block)
+        rows = rows.clamp_max(len(block) - 1)
+        scores = torch.bmm(block.patterns[rows], cues.unsqueeze(-1)).squeeze(-1)
+        if type(read.similarity) is not Dot:
+            scores -= block.squared_norms[rows] / 2
+        scores = scores.masked_fill(beyond, -torch.inf)
+        top = scores.argmax(-1, keepdim=True)
+        others = scores.scatter(-1, top, -torch.inf)
+        rival = others.argmax(-1, keepdim=True)
+        pair = torch.cat([scores.gather(-1, top), others.gather(-1, rival)], -1)
+        ids = block.ids[rows.gather(-1, torch.cat([top, rival], -1))]
+        found.append(Best(pair, ids.masked_fill(pair == -torch.inf, -1)))
+    return Best(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def joined(partials: list[Partial]) -> Partial:
+    """One partial of all the cues of several."""
+    best = Best(*(torch.cat(parts) for parts in zip(*(one.best for one in partials), strict=True)))
+    return Partial(best, Weighted(*(torch.cat(parts) for parts in zip(*(one.body for one in partials), strict=True))))
