@@ -23,6 +23,8 @@ from report import Report, Section
 from rich.console import Console
 
 RESULTS = Path(__file__).with_name("results.md")
+README = Path(__file__).parents[1] / "README.md"
+MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 SUBJECTS = {"speed": speed, "memory": peak_memory, "quality": quality, "exactness": exactness, "import": import_time}
 THREADS = 2
 WIDTH = 160
@@ -56,10 +58,21 @@ def write(report: Report, given: argparse.Namespace, console: Console) -> None:
     whole = not given.quick and given.only is None
     if markdown := given.markdown or (RESULTS if whole else None):
         markdown.write_text(report.markdown(), encoding="utf-8")
+        if markdown == RESULTS:
+            README.write_text(with_summary(README.read_text(encoding="utf-8"), report), encoding="utf-8")
         console.print(f"Written: {markdown}")
     if given.json:
         given.json.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
         console.print(f"Written: {given.json}")
+
+
+def with_summary(readme: str, report: Report) -> str:
+    """The README with the table of targets of this run between its two marks."""
+    before, rest = readme.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    facts = report.facts
+    told = f"{facts['date']}, {facts['threads']} threads, {facts['processor']}; {facts['versions']}."
+    return f"{before}{MARKS[0]}\n{report.summary.markdown()}\n\n{told}\n{MARKS[1]}{after}"
 
 
 def measure(subject: str, quick: bool, say: Callable[[str], None]) -> Section:
