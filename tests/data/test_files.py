@@ -76,7 +76,9 @@ def cut_off(path):
     path.write_bytes(path.read_bytes()[:50])
 
 
-@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"junk"), lambda path: path.write_bytes(b""), cut_off], ids=str)
+@pytest.mark.parametrize(
+    "spoil", [lambda path: path.write_bytes(b"junk"), lambda path: path.write_bytes(b""), cut_off], ids=["junk", "empty", "cut off"]
+)
 def test_unreadable_images_are_refused_by_name(album, spoil):
     spoil(album / "b.png")
     with pytest.raises(ValueError, match=r"b\.png'? cannot be read as an image"):
