@@ -1,8 +1,8 @@
 """The soft-max fold in place, for reads that compare whole cues by dot product or Euclidean distance.
 
-It gives what `Read.fold` gives, with fewer passes over memory. The scores of a block are written tile by tile, and each tile is
-weighed and read out while its patterns are still in the processor's cache. Weights are taken relative to the best score of the
-first rows, which a later tile raises only where its scores would overflow.
+It gives what `Read.fold` gives, with fewer passes over memory. Scores are written tile by tile, a row for each pattern, and the
+patterns of a tile are scored and read out in pieces that the processor's cache holds between the two. Weights are taken relative
+to the best score of the first rows, which a later tile raises only where its scores would overflow.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from attractor.read.similarity import Dot, Euclidean
 CUES_AT_ONCE = 512
 SCORES_PER_TILE = 2**19
 LEAST_ROWS_PER_TILE = 8192
+ENTRIES_IN_CACHE = 2**19
+FEW_CUES = 32
 GROUP = 32
 SAFE_LOGIT = 60.0
 ROWS_FOR_REFERENCE = 1024
@@ -58,45 +60,75 @@ def fold_tiles(read: Read, block: Block) -> Partial:
     if len(read.cues) > CUES_AT_ONCE:
         return joined([fold_tiles(read.with_cues(some), block) for some in read.cues.split(CUES_AT_ONCE)])
     assert isinstance(read.separation, SoftMax)
-    beta = read.separation.number
+    beta, count, size = read.separation.number, len(block), len(read.cues)
     cues, patterns, rows = read.cues * beta, block.patterns, read.rows(block)
-    bias = None if type(read.similarity) is Dot else block.squared_norms * (-beta / 2)
-    count, size = len(block), len(cues)
+    bias = patterns.new_zeros(count) if type(read.similarity) is Dot else block.squared_norms * (-beta / 2)
+    reference = torch.addmm(bias[:ROWS_FOR_REFERENCE], cues, patterns[:ROWS_FOR_REFERENCE].T).amax(-1, keepdim=True)
+    # products with two or three columns are slower than with two or three rows
+    weigh = weigh_for_few if size <= FEW_CUES and size not in (2, 3) else weigh_for_many
     tile = max(LEAST_ROWS_PER_TILE, SCORES_PER_TILE // size // GROUP * GROUP)
-    logits, maxima = patterns.new_empty(size, min(tile, count)), patterns.new_empty(size, -(-count // GROUP))
+    scratch, maxima = patterns.new_empty(2, min(tile, count) * size), patterns.new_empty(size, -(-count // GROUP))
     total, drawn = patterns.new_zeros(size, 1), rows.new_zeros(size, rows.shape[1])
-    reference = first_reference(cues, patterns[:ROWS_FOR_REFERENCE], None if bias is None else bias[:ROWS_FOR_REFERENCE])
     for start in range(0, count, tile):
-        stop = min(start + tile, count)
-        part = logits[:, : stop - start]
-        if bias is None:
-            part.copy_(-reference)
-        else:
-            torch.sub(bias[start:stop], reference, out=part)
-        part.addmm_(cues, patterns[start:stop].T)
-        best = group_maxima(part)
-        torch.add(best, reference, out=maxima[:, start // GROUP : start // GROUP + best.shape[1]])
+        near, part, read_out = (some[start : start + tile] for some in (patterns, bias, rows))
+        best, weight, found = weigh(cues, near, part, reference, read_out, scratch)
         if float(best.amax()) > SAFE_LOGIT:
             raised = best.amax(-1, keepdim=True).clamp_min(0)
-            part -= raised
-            total, drawn, reference = total * (-raised).exp(), drawn * (-raised).exp(), reference + raised
-        part.exp_()
-        total += part.sum(-1, keepdim=True)
-        drawn.addmm_(part, rows[start:stop])
+            reference, total, drawn = reference + raised, total * (-raised).exp(), drawn * (-raised).exp()
+            best, weight, found = weigh(cues, near, part, reference, read_out, scratch)
+        torch.add(best, reference, out=maxima[:, start // GROUP : start // GROUP + best.shape[1]])
+        total += weight
+        drawn += found
     return Partial(best_of_maxima(read, block, maxima), Weighted(reference, total, drawn))
 
 
-def first_reference(cues: Tensor, patterns: Tensor, bias: Tensor | None) -> Tensor:
-    """The largest logit `(b, 1)` of each cue among the first rows."""
-    logits = cues @ patterns.T if bias is None else torch.addmm(bias, cues, patterns.T)
-    return logits.amax(-1, keepdim=True)
+def weigh_for_many(
+    cues: Tensor, patterns: Tensor, bias: Tensor, reference: Tensor, rows: Tensor, scratch: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of one tile, relative to `reference (b, 1)`: the maximum of each group, the sum of the weights, the weighted sum of rows."""
+    logits = torch.sub(bias, reference, out=scratch[0, : len(cues) * len(rows)].view(len(cues), -1)).addmm_(cues, patterns.T)
+    whole = len(rows) // GROUP * GROUP
+    best = logits[:, :whole].unflatten(-1, (whole // GROUP, GROUP)).amax(-1)
+    if whole < len(rows):
+        best = torch.cat([best, logits[:, whole:].amax(-1, keepdim=True)], -1)
+    weights = logits.exp_()
+    return best, weights.sum(-1, keepdim=True), weights @ rows
 
 
-def group_maxima(part: Tensor) -> Tensor:
-    """The largest entry of each group of columns, the last of which may be short."""
-    whole = part.shape[1] // GROUP * GROUP
-    maxima = part[:, :whole].unflatten(-1, (-1, GROUP)).amax(-1) if whole else part[:, :0]
-    return maxima if whole == part.shape[1] else torch.cat([maxima, part[:, whole:].amax(-1, keepdim=True)], -1)
+def weigh_for_few(
+    cues: Tensor, patterns: Tensor, bias: Tensor, reference: Tensor, rows: Tensor, scratch: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same with a row of scores for each pattern, in pieces that are read out from the cache.
+
+    Each thread reads out the share of the rows that it has just scored, for they are in its own cache.
+    """
+    threads = torch.get_num_threads()
+    logits, weights = scratch[:, : len(cues) * len(rows)].view(2, -1, len(cues))
+    torch.sub(bias[:, None], reference.T, out=logits)
+    drawn = rows.new_zeros(threads, len(cues), rows.shape[1])
+    piece = max(1, ENTRIES_IN_CACHE // patterns.shape[1] // threads) * threads
+    whole = len(rows) // piece * piece
+    for count, sums, here in ((piece, drawn, slice(whole)), (len(rows) - whole, drawn[:1], slice(whole, None))):
+        if count and len(rows[here]):
+            near, scores, weighed, read_out = (some[here].unflatten(0, (-1, count)) for some in (patterns, logits, weights, rows))
+            shares, shared = (some.unflatten(1, (len(sums), -1)) for some in (weighed, read_out))
+            views = (near, scores, weighed, shares.transpose(2, 3), shared)
+            for one_near, one_scores, one_weighed, one_share, one_shared in zip(*(some.unbind() for some in views), strict=True):
+                torch.exp(one_scores.addmm_(one_near, cues.T), out=one_weighed)
+                sums.baddbmm_(one_share, one_shared)
+    return tall_maxima(logits), weights.sum(0)[:, None], drawn.sum(0)
+
+
+def tall_maxima(logits: Tensor) -> Tensor:
+    """The largest of each group of rows of `logits (m, b)`, as `(b, groups)`; the last group may be short."""
+    whole, size = len(logits) // GROUP * GROUP, logits.shape[1]
+    groups = logits[:whole].view(-1, GROUP, size)
+    if 1 < size < GROUP:
+        # torch is slow at maxima over short rows: several of them stand as one first
+        several = 1 << (GROUP // size).bit_length() - 1
+        groups = groups.view(-1, GROUP // several, several * size).amax(1).view(-1, several, size)
+    best = groups.amax(1).T
+    return best if whole == len(logits) else torch.cat([best, logits[whole:].amax(0)[:, None]], -1)
 
 
 def best_of_maxima(read: Read, block: Block, maxima: Tensor) -> Best:
