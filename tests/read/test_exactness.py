@@ -79,22 +79,16 @@ def bank_of(patterns):
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 @pytest.mark.parametrize("kind", ["random", "near ties", "lengths", "rising"])
-@pytest.mark.parametrize("count", [1, 2, 1000])
+@pytest.mark.parametrize("count", [1, 2, 31, 1000])
 @pytest.mark.parametrize("beta", BETAS)
 def test_read_is_as_exact_as_float32_allows(similarity, kind, count, beta):
-    squares = {}
-    for seed in range(24 if count == 2 else 4):
+    for seed in range(24 if count <= 31 else 4):
         patterns, cues = made(kind, count, 24, seed)
         errors, plain, limit = errors_of(similarity, beta, patterns, cues, bank_of(patterns))
         for name, error in errors.items():
-            assert float(error.max()) <= limit, name
-            squares.setdefault(name, []).append((error, plain))
-    # one draw may be lucky for the naive formula, whose rounding is another: the rule holds for the root mean square
-    for name, pairs in squares.items():
-        ours, theirs = (torch.cat(side).square().mean().sqrt() for side in zip(*pairs, strict=True))
-        assert ours <= max(2 * float(theirs), FLOOR), name
-    assert {"bank", "blocks"} <= set(squares)
-    assert "tiles" in squares or beta >= 1
+            assert float(error.max()) <= min(limit, max(2 * float(plain.max()), FLOOR)), name
+        assert {"bank", "blocks"} <= set(errors)
+        assert "tiles" in errors or beta >= 1
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +117,7 @@ def test_read_of_300_000_rows_is_as_exact_as_float32_allows(similarity, kind):
     for beta in BETAS:
         errors, plain, limit = errors_of(similarity, beta, patterns, cues, bank)
         for name, error in errors.items():
-            assert float(error.max()) <= limit, (name, beta)
-            ours, theirs = error.square().mean().sqrt(), plain.square().mean().sqrt()
-            assert ours <= max(2 * float(theirs), FLOOR), (name, beta)
+            assert float(error.max()) <= min(limit, max(2 * float(plain.max()), FLOOR)), (name, beta)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
