@@ -8,9 +8,12 @@ from read.naive import NORMALISED, SEPARATIONS, potential_of, weights_of
 from torch.testing import assert_close
 
 from attractor.read import (
+    Block,
+    Dot,
     Entmax,
     Exponential,
     Polynomial,
+    Read,
     RectifiedPolynomial,
     SoftMax,
     Sparsemax,
@@ -170,3 +173,15 @@ def test_settings_rebuild_the_separation(name):
 def test_unresolved_temperature_says_who_chooses_it():
     with pytest.raises(ValueError, match="beta is 'auto'"):
         SoftMax().potential(torch.zeros(1, 2))
+
+
+def test_squares_have_a_second_derivative_where_all_scores_are_zero(generator):
+    patterns = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    block = Block(torch.arange(5), patterns)
+
+    def drive(cue):
+        read = Read(Dot(), Polynomial(2), cue[None])
+        return read.finish(read.fold([block.rows(slice(2)), block.rows(slice(2, 5))])).values[0]
+
+    slope = torch.autograd.functional.jacobian(drive, torch.zeros(3, dtype=torch.float64))
+    torch.testing.assert_close(slope, patterns.T @ patterns)

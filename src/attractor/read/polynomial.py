@@ -46,15 +46,16 @@ class Polynomial(Separation):
 
     def partial(self, scores: Tensor, ids: Tensor, rows: Tensor, best: Best) -> Weighted:
         base = self.positive(scores)
-        reference = base.detach().abs().amax(-1, keepdim=True)
-        base = base / reference.clamp_min(torch.finfo(base.dtype).tiny)
+        largest = base.detach().abs().amax(-1, keepdim=True)
+        # a square has a second derivative where all scores are zero: the reference must not wipe it out
+        reference = torch.where(largest > 0, largest, 1 if self.n == 2 else torch.finfo(base.dtype).tiny)
+        base = base / reference
         weights = base ** (self.n - 1)
         return Weighted(reference, (weights * base).sum(-1, keepdim=True), weighted_sum(weights, rows))
 
     def merge(self, left: Weighted, right: Weighted) -> Weighted:
         reference = torch.maximum(left.reference, right.reference)
-        unit = reference.clamp_min(torch.finfo(reference.dtype).tiny)
-        a, b = left.reference / unit, right.reference / unit
+        a, b = left.reference / reference, right.reference / reference
         power = self.n - 1
         rows = a**power * left.rows + b**power * right.rows
         return Weighted(reference, a**self.n * left.total + b**self.n * right.total, rows)

@@ -1,0 +1,84 @@
+"""Integration of `tau dx/dt = drive - x` by the solvers of `torchdiffeq` (extra `ode`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attractor.dynamics.clamp import Held
+from attractor.dynamics.solver import Solver, force, largest, refuse_collective_masks
+from attractor.energy.network import EnergyNetwork, State
+from attractor.validation import check_positive
+
+
+class Integrator(Solver):
+    """One step integrates over `dt`, in units of the smallest time constant."""
+
+    method: str
+
+    def __init__(self, dt: float = 0.5):
+        self.dt = check_positive("dt", dt)
+
+    def check(self, network: EnergyNetwork, held: Held) -> None:
+        refuse_collective_masks(network, held, self)
+        torchdiffeq()
+
+    def step(self, network: EnergyNetwork, state: State, held: Held, time: int) -> tuple[State, Tensor]:
+        layers = network.layers
+        fastest = min(layer.tau for layer in layers.values())
+        met: list[Tensor] = []
+
+        def velocity(_: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            pull = force(network, dict(zip(layers, tensors, strict=True)), held)
+            if not met:
+                met.append(largest(pull))
+            return tuple((fastest / layer.tau) * pull[name] for name, layer in layers.items())
+
+        start = tuple(state[name] for name in layers)
+        times = torch.tensor([0.0, self.dt], dtype=start[0].dtype, device=start[0].device)
+        found = torchdiffeq().odeint(velocity, start, times, method=self.method, **self.options())
+        return {name: way[-1] for name, way in zip(layers, found, strict=True)}, met[0]
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+
+class Heun(Integrator):
+    """Two evaluations a step, second order."""
+
+    method = "heun2"
+
+
+class RungeKutta4(Integrator):
+    """Four evaluations a step, fourth order."""
+
+    method = "rk4"
+
+
+class Adaptive(Integrator):
+    """Dormand-Prince with its own steps inside each `dt`.
+
+    Args:
+        dt: time between two tests for rest, in units of the smallest time constant.
+        rtol: relative tolerance of the integration; the absolute one is a hundredth of it.
+    """
+
+    method = "dopri5"
+
+    def __init__(self, dt: float = 1.0, *, rtol: float = 1e-5):
+        super().__init__(dt)
+        self.rtol = check_positive("rtol", rtol)
+
+    def options(self) -> dict[str, Any]:
+        return {"rtol": self.rtol, "atol": self.rtol / 100}
+
+
+def torchdiffeq() -> Any:
+    """The package, or an error that says how to get it."""
+    try:
+        import torchdiffeq as package
+    except ImportError as error:
+        raise ImportError("this solver needs torchdiffeq: pip install 'attractor[ode]'") from error
+    return package

@@ -1,0 +1,58 @@
+"""The contract of a solver: one step of a relaxation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from attractor.dynamics.clamp import Held
+from attractor.energy.network import EnergyNetwork, State
+
+
+class Solver(ABC):
+    """Moves states towards rest, step by step. Solvers keep no state of their own between steps."""
+
+    @abstractmethod
+    def check(self, network: EnergyNetwork, held: Held) -> None:
+        """Refuse what the solver has no right to do.
+
+        Raises:
+            ValueError: naming layer, Lagrangian or synapse.
+        """
+
+    @abstractmethod
+    def step(self, network: EnergyNetwork, state: State, held: Held, time: int) -> tuple[State, Tensor]:
+        """The state after one step, and how far from rest `(b,)` it was: the largest `|drive - x|` met on the way.
+
+        `time` counts the steps that came before.
+        """
+
+    def settings(self) -> str:
+        return ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings()})"
+
+
+def force(network: EnergyNetwork, state: State, held: Held) -> State:
+    """`drive - x` of each layer, zero where it is held."""
+    drives = network.drives(network.activations(state))
+    return {name: held.keep(name, torch.zeros_like(x), drives[name] - x) for name, x in state.items()}
+
+
+def largest(change: State) -> Tensor:
+    """The largest size `(b,)` of an entry, over all layers."""
+    return torch.stack([one.abs().flatten(1).amax(-1) for one in change.values()]).amax(0)
+
+
+def refuse_collective_masks(network: EnergyNetwork, held: Held, solver: Solver) -> None:
+    """With single units of a collective layer held, a step may raise the energy."""
+    for name in held.units:
+        lagrangian = network.layer(name).lagrangian
+        if not lagrangian.elementwise:
+            raise ValueError(
+                f"clamp[{name!r}] must hold the whole layer under {solver!r}: the activations of {lagrangian!r} depend on all "
+                "its units together, so that holding some can raise the energy. Clamp the layer, or use Euler(backtrack=True)"
+            )

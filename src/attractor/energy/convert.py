@@ -1,0 +1,113 @@
+"""A feed-forward stack as an energy network with feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from attractor.energy.collective import Softmax
+from attractor.energy.elementwise import Identity, ReLU, Sigmoid, Tanh
+from attractor.energy.lagrangian import Lagrangian
+from attractor.energy.network import Connection, EnergyNetwork
+from attractor.energy.neurons import Neurons
+from attractor.energy.synapses import Bias, Conv, Dense, Pool, Synapse
+
+LAGRANGIANS: dict[type[nn.Module], Callable[[], Lagrangian]] = {
+    nn.Identity: Identity,
+    nn.ReLU: ReLU,
+    nn.Sigmoid: Sigmoid,
+    nn.Softmax: Softmax,
+    nn.Tanh: Tanh,
+}
+
+
+def from_sequential(
+    model: nn.Sequential, input_shape: int | tuple[int, ...], *, visible: Lagrangian | None = None
+) -> EnergyNetwork:
+    """The energy network of the same weights, a copy of them: what feeds forward in `model` also feeds back through the transpose.
+
+    Layers are named `input`, `layer1`, `layer2`, ...; a first sweep of the block solver from zeros gives the activations of a model
+    with one hidden layer, later ones let the layers agree.
+
+    Args:
+        model: `Linear`, `Conv1d`, `Conv2d`, `AvgPool1d`, `AvgPool2d`, each followed by at most one of `ReLU`, `Tanh`, `Sigmoid`,
+            `Softmax`, `Identity`, and `Flatten` before a `Linear`.
+        input_shape: of one sample.
+        visible: Lagrangian of the input layer. Default: the identity.
+
+    Raises:
+        TypeError, ValueError: a module of another kind, or sizes that do not fit.
+
+    Example:
+        >>> print(from_sequential(nn.Sequential(nn.Linear(4, 3), nn.Tanh()), 4))
+        EnergyNetwork(
+          input: Neurons(4, Identity(), tau=1)
+          layer1: Neurons(3, Tanh(beta=1.0), tau=1)
+          input - layer1: Dense((4,) -> (3,))
+          layer1: Bias((3,))
+        )
+    """
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    lagrangians: dict[str, Lagrangian] = {"input": Identity() if visible is None else visible}
+    shapes, connections = {"input": shape}, []
+    probe, bare = torch.zeros(1, *shape), False
+    for place, module in enumerate(model):
+        lower = next(reversed(shapes))
+        probe = forward(module, probe, f"model[{place}]")
+        if isinstance(module, nn.Flatten):
+            continue
+        if type(module) in LAGRANGIANS:
+            if not bare:
+                raise ValueError(f"model[{place}] ({type(module).__name__}) must follow a layer with weights or a pool")
+            lagrangians[lower], bare = LAGRANGIANS[type(module)](), False
+            continue
+        name, bare = f"layer{len(shapes)}", True
+        shapes[name], lagrangians[name] = tuple(probe.shape[1:]), Identity()
+        synapse = synapse_of(module, shapes[lower], shapes[name], f"model[{place}]")
+        connections.append(Connection(synapse, (lower, name)))
+        bias = getattr(module, "bias", None)
+        if bias is not None:
+            # a convolution has one bias for each channel
+            current = bias.detach().view(-1, *[1] * (len(shapes[name]) - 1)).expand(shapes[name])
+            connections.append(Connection(Bias(current), (name,)))
+    if not connections:
+        raise ValueError("model must hold at least one layer with weights")
+    return EnergyNetwork({name: Neurons(lagrangians[name], shapes[name]) for name in shapes}, connections)
+
+
+def forward(module: nn.Module, probe: Tensor, what: str) -> Tensor:
+    try:
+        with torch.no_grad():
+            return module(probe.to(next(module.parameters(), probe)))
+    except RuntimeError as error:
+        raise ValueError(
+            f"{what} ({type(module).__name__}) does not take inputs of shape {tuple(probe.shape[1:])}: {error}"
+        ) from error
+
+
+def synapse_of(module: nn.Module, lower: tuple[int, ...], upper: tuple[int, ...], what: str) -> Synapse:
+    """The synapse with the weights of `module`, between layers of these shapes."""
+    synapse: Dense | Conv
+    if isinstance(module, nn.Linear):
+        synapse = Dense(lower, upper)
+    elif isinstance(module, nn.Conv1d | nn.Conv2d):
+        if module.padding_mode != "zeros" or isinstance(module.padding, str):
+            raise ValueError(f"{what} must pad with zeros by a number, got {module.padding!r}, {module.padding_mode!r}")
+        synapse = Conv(
+            module.in_channels,
+            module.out_channels,
+            tuple(module.kernel_size),
+            stride=tuple(module.stride),
+            padding=tuple(module.padding),
+            dilation=tuple(module.dilation),
+            groups=module.groups,
+        )
+    elif isinstance(module, nn.AvgPool1d | nn.AvgPool2d):
+        return Pool(module.kernel_size, stride=module.stride)
+    else:
+        known = "Linear, Conv1d, Conv2d, AvgPool1d, AvgPool2d, Flatten and the activations ReLU, Tanh, Sigmoid, Softmax, Identity"
+        raise TypeError(f"{what} must be one of {known}, got {type(module).__name__}")
+    synapse.weight = nn.Parameter(module.weight.detach().clone())
+    return synapse

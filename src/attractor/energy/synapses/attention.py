@@ -1,0 +1,139 @@
+"""The attention energy of the Energy Transformer (Hoover et al. 2023, arXiv 2302.07253).
+
+`E = -1/beta sum_h sum_C log sum_(B in N(C)) exp(beta k_hB . q_hC)`, `q_hC = Wq_h g_C`, `k_hB = Wk_h g_B`. With the weights
+`P_h = softmax_B` the drive is `sum_h [(P_h K_h) Wq_h + (P_h^T Q_h) Wk_h]`: attention whose values are the keys, and the pull of
+every query on the tokens that it attends to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from attractor.energy.synapses.base import Synapse
+from attractor.energy.synapses.shapes import check_shapes, hold
+from attractor.validation import check_count, check_positive
+
+MASKS = ("no-self", "causal")
+
+
+class Attention(Synapse):
+    """The attention energy of one layer of tokens `(tokens, dim)`, with learnable `query` and `key (heads, key_dim, dim)`.
+
+    It is not concave: the block solver refuses it.
+
+    Args:
+        dim: entries of a token.
+        heads: how many heads.
+        key_dim: entries of a key.
+        beta: inverse temperature, > 0; `1/sqrt(key_dim)` by default. A tensor holds one number or one for each head, and is learned
+            if it is a parameter.
+        mask: which tokens a query attends to: None for all, `"no-self"` for all others (as in the paper), `"causal"` for itself and
+            those before it, or a Boolean tensor `(tokens, tokens)`, True where query (row) attends to key (column). A query without
+            keys adds nothing.
+        generator: source of the first weights, normal with deviation `1/sqrt(dim)`.
+
+    Raises:
+        TypeError, ValueError: a size below 1, `beta` not positive or of another size, a mask of another kind or not square.
+
+    Example:
+        >>> synapse = Attention(8, 2, 4, mask="no-self")  # beta = 1/2
+        >>> alike = torch.zeros(1, 5, 8)
+        >>> round(synapse.energy(alike).item(), 3)  # -(1 / beta) * 2 heads * 5 queries * log(4 keys)
+        -27.726
+    """
+
+    ends = 1
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        key_dim: int,
+        *,
+        beta: float | Tensor | None = None,
+        mask: str | Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        self.dim, self.heads, self.key_dim = check_count("dim", dim), check_count("heads", heads), check_count("key_dim", key_dim)
+        self.beta: float | Tensor
+        hold(self, "beta", checked_beta(key_dim**-0.5 if beta is None else beta, heads))
+        if isinstance(mask, Tensor):
+            if mask.dtype != torch.bool or mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
+                raise ValueError(f"mask must be Boolean of shape (tokens, tokens), got {mask.dtype} of shape {tuple(mask.shape)}")
+        elif mask is not None and mask not in MASKS:
+            raise ValueError(f"mask must be None, one of {list(MASKS)} or a Boolean tensor, got {mask!r}")
+        self.kind = mask if isinstance(mask, str) else None
+        self.register_buffer("mask", mask.clone() if isinstance(mask, Tensor) else None)
+        self.mask: Tensor | None
+        query, key = torch.randn(2, heads, key_dim, dim, generator=generator) / dim**0.5
+        self.query, self.key = nn.Parameter(query), nn.Parameter(key)
+
+    def energy(self, *activations: Tensor) -> Tensor:
+        (g,) = activations
+        _, _, logits, empty = self.logits(g)
+        totals = logits.logsumexp(-1)
+        if empty is not None:
+            totals = totals.masked_fill(empty, 0)
+        return -(totals / self.per_head(-2)).flatten(1).sum(-1)
+
+    def drive(self, *activations: Tensor) -> tuple[Tensor, ...]:
+        (g,) = activations
+        queries, keys, logits, empty = self.logits(g)
+        weights = logits.softmax(-1)
+        if empty is not None:
+            weights = weights.masked_fill(empty[:, None], 0)
+        weights = weights.to(keys.dtype)
+        drawn, pulled = (heads.transpose(1, 2).flatten(2) for heads in (weights @ keys, weights.mT @ queries))
+        return (drawn @ self.query.flatten(0, 1) + pulled @ self.key.flatten(0, 1),)
+
+    def logits(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Queries and keys `(b, heads, tokens, key_dim)`, `beta q.k` `(b, heads, query, key)`, and which queries have no keys.
+
+        Logits are -inf where the mask is False, but not for queries without keys: their sums would be NaN.
+        """
+        queries, keys = ((g @ w.flatten(0, 1).T).unflatten(-1, (self.heads, -1)).transpose(1, 2) for w in (self.query, self.key))
+        logits = (queries @ keys.mT).to(torch.promote_types(g.dtype, torch.float32)) * self.per_head(-3)
+        allowed = self.allowed(g)
+        if allowed is None:
+            return queries, keys, logits, None
+        empty = ~allowed.any(-1)
+        return queries, keys, logits.masked_fill(~(allowed | empty[:, None]), -torch.inf), empty
+
+    def allowed(self, g: Tensor) -> Tensor | None:
+        """Which keys (columns) each query (row) attends to; None for all."""
+        if self.kind is None:
+            return self.mask
+        full = torch.ones(g.shape[1], g.shape[1], dtype=torch.bool, device=g.device)
+        return full.tril() if self.kind == "causal" else ~full.tril().triu()
+
+    def per_head(self, place: int) -> float | Tensor:
+        """`beta`, a tensor with the heads at dimension `place`."""
+        return self.beta.reshape(-1, *(1,) * (-place - 1)) if isinstance(self.beta, Tensor) else self.beta
+
+    def degree(self, *ends: int) -> float | None:
+        return 2
+
+    def check(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        tokens = "tokens" if self.mask is None else len(self.mask)
+        fits = len(shapes) == 1 and len(shapes[0]) == 2 and shapes[0][1] == self.dim and tokens in ("tokens", shapes[0][0])
+        check_shapes("Attention", (f"({tokens}, {self.dim})",), shapes, fits=fits)
+        if self.kind == "no-self" and shapes[0][0] == 1:
+            raise ValueError(f"Attention with mask 'no-self' expects at least two tokens, got a layer of shape {tuple(shapes[0])}")
+
+    def extra_repr(self) -> str:
+        mask = self.kind if self.mask is None else tuple(self.mask.shape)
+        return f"dim={self.dim}, heads={self.heads}, key_dim={self.key_dim}, mask={mask!r}"
+
+
+def checked_beta(beta: float | Tensor, heads: int) -> float | Tensor:
+    if not isinstance(beta, Tensor):
+        return check_positive("beta", beta)
+    if not beta.is_floating_point() or beta.numel() not in (1, heads):
+        raise ValueError(f"beta must hold one floating-point number or {heads}, one a head, got {beta.dtype} {tuple(beta.shape)}")
+    if not bool(((beta > 0) & beta.isfinite()).all()):
+        raise ValueError(f"beta must be positive and finite, got {beta.detach().tolist()}")
+    return beta
