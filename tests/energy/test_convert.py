@@ -1,0 +1,62 @@
+"""Feed-forward stacks as energy networks."""
+
+import pytest
+import torch
+from torch import nn
+
+from attractor.dynamics import relax
+from attractor.energy import from_sequential, lagrangians
+
+
+def test_first_sweep_is_the_feed_forward_pass(generator):
+    model = nn.Sequential(nn.Linear(6, 4), nn.Tanh())
+    network = from_sequential(model, 6)
+    x = torch.randn(5, 6, generator=generator)
+    found = relax(network, network.initial(input=x), clamp={"input"})
+    torch.testing.assert_close(network.activations(found.state)["layer1"], model(x))
+
+
+def test_drives_of_a_convolutional_stack_are_its_layers(generator):
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(16, 3), nn.Softmax(dim=-1)
+    )
+    network = from_sequential(model, (1, 8, 8), visible=lagrangians.Tanh())
+    assert [layer.shape for layer in network.layers.values()] == [(1, 8, 8), (4, 4, 4), (4, 2, 2), (3,)]
+    assert repr(network.layer("layer1").lagrangian) == repr(lagrangians.ReLU())
+    x = torch.randn(2, 1, 8, 8, generator=generator)
+    activations = network.activations(network.initial(input=x))
+    # with silent upper layers a layer hears what is below it, and no more
+    for place, name in enumerate(["layer1", "layer2", "layer3"]):
+        activations |= {upper: torch.zeros_like(activations[upper]) for upper in ["layer1", "layer2", "layer3"][place:]}
+        activations[name] = network.layer(name).activation(network.drives(activations)[name])
+    expected = model(x.tanh())
+    torch.testing.assert_close(activations["layer3"], expected)
+
+
+def test_weights_are_copies(generator):
+    model = nn.Sequential(nn.Linear(3, 2))
+    network = from_sequential(model, 3)
+    before = [one.detach().clone() for one in model.parameters()]
+    for parameter in network.parameters():
+        parameter.data.add_(1)
+    assert all(torch.equal(one, kept) for one, kept in zip(model.parameters(), before, strict=True))
+
+
+def test_energy_falls_with_feedback(generator):
+    network = from_sequential(nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4), nn.Sigmoid()), 6)
+    found = relax(network, network.initial(input=torch.randn(3, 6, generator=generator)), trace=True)
+    assert float(found.trace.energy.diff(dim=0).max()) <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "words"),
+    [
+        (nn.Sequential(nn.Linear(3, 2), nn.Dropout()), TypeError, r"model\[1\].*Dropout"),
+        (nn.Sequential(nn.Linear(4, 2)), ValueError, r"model\[0\].*\(3,\)"),
+        (nn.Sequential(nn.Tanh()), ValueError, r"model\[0\].*must follow"),
+        (nn.Sequential(nn.Flatten()), ValueError, "at least one layer"),
+    ],
+)
+def test_stacks_that_cannot_be_converted_are_refused_by_place(model, error, words):
+    with pytest.raises(error, match=words):
+        from_sequential(model, 3)
