@@ -26,7 +26,14 @@ from rich.console import Console
 RESULTS = Path(__file__).with_name("results.md")
 README = Path(__file__).parents[1] / "README.md"
 MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
-SUBJECTS = {"speed": speed, "memory": peak_memory, "quality": quality, "energy": energy_step, "exactness": exactness, "import": import_time}
+SUBJECTS = {
+    "speed": speed,
+    "memory": peak_memory,
+    "quality": quality,
+    "energy": energy_step,
+    "exactness": exactness,
+    "import": import_time,
+}
 THREADS = 2
 WIDTH = 160
 

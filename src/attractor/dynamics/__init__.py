@@ -2,6 +2,7 @@
 
 from attractor.dynamics.asynchronous import Asynchronous
 from attractor.dynamics.block import Block
+from attractor.dynamics.certificate import Certificate, certify
 from attractor.dynamics.equilibrium_propagation import equilibrium_propagation
 from attractor.dynamics.euler import Euler
 from attractor.dynamics.implicit import equilibrium
@@ -14,6 +15,7 @@ __all__ = [
     "Adaptive",
     "Asynchronous",
     "Block",
+    "Certificate",
     "Euler",
     "Heun",
     "Langevin",
@@ -21,6 +23,7 @@ __all__ = [
     "RungeKutta4",
     "Solver",
     "Trace",
+    "certify",
     "equilibrium",
     "equilibrium_propagation",
     "relax",

@@ -6,16 +6,17 @@ import torch
 from torch import Tensor
 
 from attractor.dynamics.clamp import Held
-from attractor.dynamics.solver import Solver, largest, refuse_collective_masks
+from attractor.dynamics.solver import Solver, refuse_collective_masks
 from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.vectors import largest_entry
 
 
 class Asynchronous(Solver):
     """Single units in random order; one step is a sweep over all of them.
 
-    Layers may be joined to themselves: a unit that a synapse does not join to itself sees a linear energy, so that its update is the
-    exact minimum. The energy never rises where every synapse is concave in each single unit. A drive is computed for every unit:
-    meant for small networks.
+    Layers may be joined to themselves: a unit that a synapse does not join to itself sees a linear energy, so that its update is
+    the exact minimum. The energy never rises where every synapse is concave in each single unit. A drive is computed for every
+    unit: meant for small networks.
 
     Args:
         seed: of the order; same seed, same order.
@@ -49,4 +50,4 @@ class Asynchronous(Solver):
             new[:, unit] = drive.flatten(1)[:, unit]
             now[name] = new.view_as(old)
             activations[name] = network.layer(name).activation(now[name])
-        return now, largest({name: now[name] - state[name] for name in state})
+        return now, largest_entry({name: now[name] - state[name] for name in state})

@@ -10,8 +10,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from attractor.dynamics.clamp import Held
-from attractor.dynamics.solver import Solver, largest, refuse_collective_masks
+from attractor.dynamics.solver import Solver, refuse_collective_masks
 from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.vectors import largest_entry
 
 
 class Block(Solver):
@@ -41,7 +42,7 @@ class Block(Solver):
             for name, drive in network.drives(activations, only=colour).items():
                 state[name] = held.keep(name, state[name], drive)
                 activations[name] = network.layer(name).activation(state[name])
-        return state, largest({name: state[name] - before[name] for name in state})
+        return state, largest_entry({name: state[name] - before[name] for name in state})
 
 
 def colours(network: EnergyNetwork, held: Held) -> list[list[str]]:

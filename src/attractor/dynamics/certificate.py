@@ -105,7 +105,7 @@ def certify(
     Example:
         >>> from attractor.dynamics import relax
         >>> from attractor.energy import Connection, Neurons, lagrangians, synapses
-        >>> W = torch.tensor([[0.5, -1.0], [-1.0, 0.5]])
+        >>> W = torch.tensor([[0.0, -0.5], [-0.5, 0.0]])
         >>> network = EnergyNetwork(
         ...     {"x": Neurons(lagrangians.ReLU(), 2)},
         ...     [Connection(synapses.Lateral.from_matrix(W), ("x",)), Connection(synapses.Bias(torch.ones(2)), ("x",))],

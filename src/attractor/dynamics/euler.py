@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from attractor.dynamics.clamp import Held
-from attractor.dynamics.solver import Solver, force, largest, refuse_collective_masks
+from attractor.dynamics.solver import Solver, force, refuse_collective_masks
 from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.vectors import largest_entry
 from attractor.validation import check_positive
 
 HALVINGS = 30
@@ -41,7 +42,7 @@ class Euler(Solver):
         moved = {name: x + motion[name] for name, x in state.items()}
         if self.backtrack:
             moved = falling(network, state, motion, moved)
-        return moved, largest(pull)
+        return moved, largest_entry(pull)
 
 
 def falling(network: EnergyNetwork, state: State, motion: State, moved: State) -> State:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from attractor.dynamics.clamp import Held
-from attractor.dynamics.solver import Solver, force, largest, refuse_collective_masks
+from attractor.dynamics.solver import Solver, force, refuse_collective_masks
 from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.vectors import largest_entry
 from attractor.validation import check_positive
 
 
@@ -33,13 +34,14 @@ class Integrator(Solver):
         def velocity(_: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             pull = force(network, dict(zip(layers, tensors, strict=True)), held)
             if not met:
-                met.append(largest(pull))
+                met.append(largest_entry(pull))
             return tuple((fastest / layer.tau) * pull[name] for name, layer in layers.items())
 
         start = tuple(state[name] for name in layers)
         times = torch.tensor([0.0, self.dt], dtype=start[0].dtype, device=start[0].device)
         found = torchdiffeq().odeint(velocity, start, times, method=self.method, **self.options())
-        return {name: way[-1] for name, way in zip(layers, found, strict=True)}, met[0]
+        # a solver may interpolate, which rounds even what does not move
+        return {name: held.keep(name, state[name], way[-1]) for name, way in zip(layers, found, strict=True)}, met[0]
 
     def options(self) -> dict[str, Any]:
         return {}

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from attractor.dynamics.clamp import Held
 from attractor.dynamics.euler import Euler
-from attractor.dynamics.solver import Solver, force, largest, refuse_collective_masks
+from attractor.dynamics.solver import Solver, force, refuse_collective_masks
 from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.vectors import largest_entry
 from attractor.validation import check_count, check_positive
 
 
@@ -58,4 +59,4 @@ class Langevin(Solver):
             step = self.dt * fastest / network.layer(name).tau
             noise = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
             moved[name] = held.keep(name, x, x + step * pull[name] + (2 * temperature * step) ** 0.5 * noise)
-        return moved, torch.full_like(largest(pull), torch.inf)
+        return moved, torch.full_like(largest_entry(pull), torch.inf)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from attractor.dynamics.asynchronous import Asynchronous
 from attractor.dynamics.block import Block
+from attractor.dynamics.certificate import Certificate
+from attractor.dynamics.certificate import certify as certificate_of
 from attractor.dynamics.clamp import Clamp, Held, held_by
 from attractor.dynamics.euler import Euler
 from attractor.dynamics.integrate import Adaptive, Heun, RungeKutta4
-from attractor.dynamics.solver import Solver, force, largest
+from attractor.dynamics.solver import Solver, force
 from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.vectors import largest_entry
 from attractor.validation import check_count
 
 TOLERANCES = {torch.float64: 1e-6}
@@ -51,6 +54,7 @@ class Relaxation:
         steps: steps that each sample took, `(b,)`.
         converged: whether each came within the tolerance, `(b,)`.
         trace: the way, where it was asked for.
+        certificate: what can be said for certain of the end, where it was asked for.
     """
 
     state: State
@@ -59,6 +63,7 @@ class Relaxation:
     steps: Tensor
     converged: Tensor
     trace: Trace | None = None
+    certificate: Certificate | None = None
 
 
 def relax(
@@ -70,6 +75,7 @@ def relax(
     tol: float | None = None,
     max_steps: int = 200,
     trace: bool = False,
+    certify: bool = False,
     differentiable: bool = False,
 ) -> Relaxation:
     """Let a network descend its energy from `state`.
@@ -83,6 +89,7 @@ def relax(
             `max_steps` steps.
         max_steps: the most steps.
         trace: keep the states and energies on the way.
+        certify: keep the trace, and say what is certain of the end: see `Certificate`.
         differentiable: keep the graph of all steps, so that gradients reach states and parameters (training by unrolling).
 
     Raises:
@@ -111,7 +118,10 @@ def relax(
     if not tol >= 0:
         raise ValueError(f"tol must not be negative, got {tol}")
     with torch.set_grad_enabled(differentiable):
-        return _relax(network, state, solver, held, float(tol), max_steps, trace)
+        found = _relax(network, state, solver, held, float(tol), max_steps, trace or certify)
+    if not certify:
+        return found
+    return replace(found, certificate=certificate_of(network, found, clamp=clamp, tol=float(tol) or None))
 
 
 def solver_from(solver: str | Solver) -> Solver:
@@ -140,7 +150,7 @@ def _relax(network: EnergyNetwork, state: State, solver: Solver, held: Held, tol
         running = running[~rests]
         if trace:
             way.append(state)
-    energy, residual = network.energy(state), largest(force(network, state, held))
+    energy, residual = network.energy(state), largest_entry(force(network, state, held))
     kept = None
     if trace:
         states = {name: torch.stack([one[name] for one in way]) for name in state}

@@ -42,11 +42,6 @@ def force(network: EnergyNetwork, state: State, held: Held) -> State:
     return {name: held.keep(name, torch.zeros_like(x), drives[name] - x) for name, x in state.items()}
 
 
-def largest(change: State) -> Tensor:
-    """The largest size `(b,)` of an entry, over all layers."""
-    return torch.stack([one.abs().flatten(1).amax(-1) for one in change.values()]).amax(0)
-
-
 def refuse_collective_masks(network: EnergyNetwork, held: Held, solver: Solver) -> None:
     """With single units of a collective layer held, a step may raise the energy."""
     for name in held.units:

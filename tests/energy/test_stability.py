@@ -1,0 +1,162 @@
+import pytest
+import torch
+from energy.dense import network_of, states, two_layers, weights
+
+from attractor.dynamics import relax
+from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
+from attractor.energy.lanczos import lanczos
+from attractor.energy.stability import is_stable, largest_eigenvalue, reduced_eigenvalues
+from attractor.energy.vectors import joined, parted
+
+KINDS = {
+    "softmax": (lambda: lagrangians.Softmax(beta=12.0), 3.0),
+    "relu": (lagrangians.ReLU, None),
+    "tanh": (lambda: lagrangians.Tanh(beta=2.0), 1.5),
+}
+
+
+def jacobians(network, state):
+    """Of the whole motion, by autograd: `(b, N, N)`."""
+
+    vectors = joined(state).requires_grad_()
+    velocity = joined(network.velocity(parted(network, vectors)))
+    rows = [torch.autograd.grad(one.sum(), vectors, retain_graph=True)[0] for one in velocity.unbind(1)]
+    return torch.stack(rows, dim=1)
+
+
+def with_flat_ones(reduced, count, tau=1.0):
+    flat = reduced.new_full((count - len(reduced),), -1 / tau)
+    return torch.cat([reduced, flat]).sort(descending=True).values
+
+
+def steady_states(kind):
+    """Steady states, stable and unstable, of random networks: by Newton's method from rest and from random states."""
+    make, gain = KINDS[kind]
+    for seed in range(15):
+        W, b = weights(8, seed, gain=gain)
+        if kind == "relu":
+            W, b = -3 * W.abs().fill_diagonal_(0), b.abs()
+        network = network_of(make(), W, b)
+        x = states(24, 8, seed, scale=1.0)["x"]
+        for _ in range(40):
+            step = torch.linalg.solve(jacobians(network, {"x": x}), network.velocity({"x": x})["x"].detach())
+            x = x - step.clamp(-1, 1)
+        rest = network.velocity({"x": x})["x"].detach().abs().amax(-1) < 1e-11
+        yield network, {"x": x[rest]}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reduced_and_full_problem_agree_at_steady_states(kind):
+    count = unstable = 0
+    for network, state in steady_states(kind):
+        if not len(state["x"]):
+            continue
+        full = torch.linalg.eigvals(jacobians(network, state))
+        reduced = reduced_eigenvalues(network, state)
+        verdict = is_stable(network, state)
+        for eigenvalues, few, stable in zip(full, reduced, verdict.tolist(), strict=True):
+            assert float(eigenvalues.imag.abs().max()) < 1e-6
+            expected = eigenvalues.real.sort(descending=True).values
+            torch.testing.assert_close(with_flat_ones(few, 8), expected, rtol=0, atol=1e-8)
+            assert stable == bool(expected[0] < 0)
+        count, unstable = count + len(verdict), unstable + int((~verdict).sum())
+    assert count >= 60 and unstable >= 5
+
+
+def test_as_many_eigenvalues_are_left_out_as_neurons_are_dead():
+    network = network_of(lagrangians.ReLU(), *weights(8, 0))
+    state = states(6, 8, 0)
+    found = reduced_eigenvalues(network, state)
+    assert [len(one) for one in found] == (state["x"] > 0).sum(-1).tolist()
+    assert all(bool((one.diff() <= 0).all()) for one in found)
+
+
+@pytest.mark.parametrize("kinds", [("relu", "softmax"), ("tanh", "layernorm"), ("spherical", "relu")])
+@pytest.mark.parametrize("taus", [(1.0, 1.0), (1.0, 0.2), (3.0, 0.5)])
+def test_time_constants_of_layers_enter_the_eigenvalues(kinds, taus):
+    network, start = two_layers(0, taus=taus, kinds=kinds)
+    start = {name: x[:6] for name, x in start.items()}
+    full = torch.linalg.eigvals(jacobians(network, start)).real.sort(dim=-1, descending=True).values
+    reduced = reduced_eigenvalues(network, start)
+    for expected, few in zip(full, reduced, strict=True):
+        for value in few:  # each of them is one of the full problem
+            assert float((expected - value).abs().min()) < 1e-8
+        rest = torch.tensor([-1 / tau for tau in taus]).to(expected)
+        others = (expected[:, None] - torch.cat([few, rest])).abs().amin(-1)
+        assert float(others.max()) < 1e-8
+
+
+def test_products_alone_give_the_same_largest_eigenvalue():
+    network, start = two_layers(3, taus=(1.0, 0.3))
+    torch.testing.assert_close(
+        largest_eigenvalue(network, start, dense_rank=1), largest_eigenvalue(network, start), rtol=0, atol=1e-8
+    )
+    smooth = network_of(lagrangians.LayerNorm(eps=0.1), *weights(60, 0))
+    state = states(4, 60, 0)
+    torch.testing.assert_close(
+        largest_eigenvalue(smooth, state, dense_rank=1), largest_eigenvalue(smooth, state), rtol=0, atol=1e-8
+    )
+
+
+def test_synapses_of_higher_order_have_their_curvature_at_the_point():
+    torch.manual_seed(0)
+    pattern = torch.randn(5).double()
+
+    def energy(g):
+        return -(g @ pattern).pow(4) / 40
+
+    network = EnergyNetwork(
+        {"x": Neurons(lagrangians.Tanh(beta=1.0), 5)}, [Connection(synapses.FunctionSynapse(energy, ends=1), ("x",))]
+    )
+    state = states(4, 5, 0, scale=0.5)
+    full = torch.linalg.eigvals(jacobians(network, state)).real.sort(dim=-1, descending=True).values
+    torch.testing.assert_close(torch.stack(reduced_eigenvalues(network, state)), full, rtol=0, atol=1e-9)
+
+
+def test_held_units_do_not_count():
+    W, b = weights(6, 0)
+    network, state = network_of(lagrangians.Tanh(beta=2.0), W, b), states(3, 6, 0)
+    mask = torch.tensor([True, False, True, False, False, False])
+    full = jacobians(network, state)[:, ~mask][:, :, ~mask]
+    expected = torch.linalg.eigvals(full).real.sort(dim=-1, descending=True).values
+    held = {"x": mask}
+    torch.testing.assert_close(torch.stack(reduced_eigenvalues(network, state, held=held)), expected, rtol=0, atol=1e-9)
+    found = largest_eigenvalue(network, state, held=held, dense_rank=1)
+    torch.testing.assert_close(found, expected[:, 0], rtol=0, atol=1e-8)
+
+
+def test_state_whose_neurons_are_all_dead_is_stable():
+    network = network_of(lagrangians.ReLU(), weights(4, 0)[0], -torch.ones(4).double(), tau=2.0)
+    state = {"x": -torch.ones(1, 4).double()}
+    assert bool(is_stable(network, state)) and largest_eigenvalue(network, state).tolist() == [-0.5]
+
+
+def test_state_on_the_way_is_not_called_stable():
+    network = network_of(lagrangians.Tanh(), *weights(4, 0, gain=0.5))
+    assert not bool(is_stable(network, states(3, 4, 0)).any())
+    rest = relax(network, states(3, 4, 0), "euler", tol=1e-9, max_steps=500).state
+    assert bool(is_stable(network, rest).all())
+
+
+def test_single_held_units_of_a_collective_layer_are_refused():
+    network = network_of(lagrangians.Softmax(), *weights(3, 0))
+    with pytest.raises(ValueError, match=r"held\['x'\]"):
+        reduced_eigenvalues(network, states(1, 3, 0), held={"x": torch.tensor([True, False, False])})
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_lanczos_finds_the_largest_eigenvalue_and_not_the_largest_in_size(n):
+    generator = torch.Generator().manual_seed(n)
+    A = torch.randn(5, n, n, generator=generator, dtype=torch.float64)
+    A = (A + A.transpose(1, 2)) / 2 - 3 * torch.eye(n).double()
+    start = torch.randn(5, n, generator=generator, dtype=torch.float64)
+    found = lanczos(lambda x: (A @ x[:, :, None])[..., 0], start)
+    torch.testing.assert_close(found, torch.linalg.eigvalsh(A)[:, -1], rtol=1e-9, atol=1e-9)
+
+
+def test_lanczos_stays_within_the_space_of_its_start():
+    values = torch.tensor([5.0, -1.0, -2.0]).double()
+    start = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 1.0]]).double()
+    torch.testing.assert_close(lanczos(lambda x: values * x, start), torch.tensor([-1.0, 5.0, -2.0]).double())
+    with pytest.raises(ValueError, match="start"):
+        lanczos(lambda x: values * x, torch.zeros(1, 3).double())
