@@ -5,6 +5,7 @@ activations, the force on every layer, and the new state. Contenders take the sa
 
 - hamux-torch as it is, and with its dense synapse written as matrix products (it contracts three operands at once);
 - one call of autograd on the batched energy, with closed-form activations;
+- the same in JAX, compiled, with its own automatic activations;
 - attractor, and attractor in a loop of 30 steps that `torch.compile` has fused.
 """
 
@@ -24,7 +25,7 @@ from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, sy
 
 State = dict[str, Tensor]
 OURS, COMPILED, AUTOGRAD = "attractor", "attractor, 30 steps compiled", "autograd of the energy"
-SHIPPED, REWRITTEN = "hamux-torch", "hamux-torch, synapse rewritten"
+SHIPPED, REWRITTEN, JAX = "hamux-torch", "hamux-torch, synapse rewritten", "JAX, compiled"
 DT = 0.5
 STEPS = 30
 
@@ -76,6 +77,8 @@ def one(visible: int, hidden: int, labels: int, batch: int, sizes: Sizes) -> dic
     steps: dict[str, Callable[[State], State]] = {OURS: ours, AUTOGRAD: lambda state: by_autograd(network, state)}
     if optional("hamux_torch") is not None:
         steps[SHIPPED], steps[REWRITTEN] = (hamux_step(network, rewritten) for rewritten in (False, True))
+    if optional("jax") is not None:
+        steps[JAX] = jax_step(network, state)
     wanted = ours(state)
     off = max(float((step(state)[name] - wanted[name]).abs().max()) for step in steps.values() for name in wanted)
     contenders = [Contender(name, lambda step=step: step(state), 5 if name == SHIPPED else 31) for name, step in steps.items()]
@@ -144,12 +147,40 @@ def hamux_step(network: EnergyNetwork, rewritten: bool) -> Callable[[State], Sta
     return step
 
 
+def jax_step(network: EnergyNetwork, state: State) -> Callable[[State], State]:
+    """A step of the same network in JAX; the state is put there once, before the race."""
+    jax = optional("jax")
+    numpy = jax.numpy
+    first, second = (numpy.asarray(connection.synapse.weight.detach().numpy()) for connection in network.connections)
+
+    def lagrangian(x: Any) -> Any:
+        tops = sum(jax.scipy.special.logsumexp(x[name], axis=-1).sum() for name in ("hidden", "label"))
+        return (x["image"] ** 2).sum() / 2 + tops
+
+    def energy(g: Any, x: Any) -> Any:
+        joined = ((g["image"] @ first.T) * g["hidden"]).sum() + ((g["hidden"] @ second.T) * g["label"]).sum()
+        return sum((x[name] * g[name]).sum() for name in x) - lagrangian(x) - joined
+
+    @jax.jit
+    def moved(x: Any) -> Any:
+        gradients = jax.grad(energy)(jax.grad(lagrangian)(x), x)
+        return {name: x[name] - DT * gradients[name] for name in x}
+
+    start = {name: numpy.asarray(x.numpy()) for name, x in state.items()}
+
+    def step(_: State) -> State:
+        found = jax.block_until_ready(moved(start))
+        return {name: torch.from_dlpack(x) for name, x in found.items()}
+
+    return step
+
+
 def table(found: list[dict[str, Any]]) -> Table:
-    columns = ("net", "batch", "attractor ms", AUTOGRAD, SHIPPED, REWRITTEN, "30 steps compiled, ms a step", "steps apart")
+    columns = ("net", "batch", "attractor ms", AUTOGRAD, SHIPPED, REWRITTEN, JAX, "30 steps compiled, ms a step", "steps apart")
     rows = []
     for one in found:
         timed = one["race"]
-        cells = [str(timed.ratio(name, OURS)) if name in timed else NOT_INSTALLED for name in (AUTOGRAD, SHIPPED, REWRITTEN)]
+        cells = [str(timed.ratio(name, OURS)) if name in timed else NOT_INSTALLED for name in (AUTOGRAD, SHIPPED, REWRITTEN, JAX)]
         compiled = milliseconds(timed.time(COMPILED) / STEPS) if COMPILED in timed else NOT_INSTALLED
         rows.append([one["net"], str(one["batch"]), milliseconds(timed.time(OURS)), *cells, compiled, f"{one['off']:.0e}"])
     note = (
@@ -165,6 +196,7 @@ def targets(found: list[dict[str, Any]]) -> list[Target]:
         ("one autograd call", AUTOGRAD, 1.5),
         ("hamux-torch, rewritten", REWRITTEN, 2.0),
         ("hamux-torch as it is", SHIPPED, 50.0),
+        ("compiled JAX", JAX, 1.0),
     ]
     listed = []
     for what, name, wanted in lines:
