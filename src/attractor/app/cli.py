@@ -15,6 +15,7 @@ import typer
 import attractor
 from attractor.app.compare import compare
 from attractor.app.console import complain, speak_plainly
+from attractor.app.landscape import landscape
 from attractor.app.papers import papers, reproduce
 from attractor.app.recall import recall
 from attractor.app.store import store
@@ -48,6 +49,7 @@ def attractor_command(
 app.command()(recall)
 app.command()(store)
 app.command()(compare)
+app.command()(landscape)
 app.command()(papers)
 app.command()(reproduce)
 
