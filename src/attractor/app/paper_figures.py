@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from attractor.app.figures import COLOURS, MARKERS, new_figure
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+TITLE_LETTERS_PER_INCH = 9.5
+MOST_MARKERS, MOST_TICKS = 40, 12
 BAND, GUIDE = "#F1E4B3", "#8A8A8A"
 
 
@@ -39,7 +42,7 @@ def draw_chart(chart: Chart) -> Figure:
             place_label(ax, series)
         else:
             draw_measured(ax, series, measured.index(series.label))
-    ax.set_title(chart.title, fontsize=11, fontweight="bold")
+    ax.set_title(wrapped(chart.title, figure), fontsize=11, fontweight="bold")
     ax.set_xlabel(chart.x_label)
     ax.set_ylabel(chart.y_label)
     ticks = sorted({x for series in chart.series if series.style != "guide" for x in series.x})
@@ -66,7 +69,7 @@ def draw_measured(ax: Axes, series: Series, place: int) -> None:
         yerr=bars,
         label=series.label,
         color=colour,
-        marker=MARKERS[place % len(MARKERS)],
+        marker=MARKERS[place % len(MARKERS)] if series.style != "line" or len(series.x) <= MOST_MARKERS else "",
         markersize=5,
         linestyle="-" if series.style == "line" else "none",
         linewidth=1.6,
@@ -92,6 +95,7 @@ def place_label(ax: Axes, series: Series) -> None:
 
 def spread_out(ticks: list[float], least: float = 1.3) -> list[float]:
     """Those of rising `ticks` that are so far apart on a logarithmic axis that their numbers do not touch."""
+    least = max(least, (ticks[-1] / ticks[0]) ** (1 / MOST_TICKS)) if ticks else least
     kept: list[float] = []
     for tick in ticks:
         if not kept or tick >= least * kept[-1]:
@@ -115,5 +119,10 @@ def draw_images(grid: ImageGrid) -> Figure:
             if row == 0:
                 ax.set_title(grid.columns[column], fontsize=9)
         axes[row][0].set_ylabel(grid.rows[row], fontsize=9, rotation=0, ha="right", va="center")
-    figure.suptitle(grid.title, fontsize=11, fontweight="bold")
+    figure.suptitle(wrapped(grid.title, figure), fontsize=11, fontweight="bold")
     return figure
+
+
+def wrapped(title: str, figure: Figure) -> str:
+    """The title in lines that fit the figure's width."""
+    return textwrap.fill(title, int(TITLE_LETTERS_PER_INCH * figure.get_figwidth()))

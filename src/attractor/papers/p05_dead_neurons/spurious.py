@@ -81,9 +81,10 @@ def measure_descent(network: EnergyNetwork, begin: Tensor, steady: Tensor, size:
     note = f"{int(found.steps.max())} Euler steps of {RATE} at most"
     rows.append(Row(REACHED, reached / len(x), wilson(reached, len(x)), len(x), time.perf_counter() - start, DATA, note=note))
     assert found.trace is not None
-    way = found.trace.states["x"][:POINTS]
-    moved = tuple(float(right(one).double().mean()) for one in way)
-    times = tuple(RATE * (step + 1) for step in range(len(way)))
+    way = found.trace.states["x"]
+    stops = sorted({round((len(way) - 1) ** (place / POINTS)) for place in range(POINTS + 1)})
+    moved = tuple(float(right(way[stop]).double().mean()) for stop in stops)
+    times = tuple(RATE * stop for stop in stops)
     falls = Series(
         "down the gradient of E in x", tuple(t + RATE for t, _ in shares), tuple(share for _, share in shares), style="line"
     )
