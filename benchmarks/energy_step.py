@@ -72,7 +72,7 @@ def one(visible: int, hidden: int, labels: int, batch: int, sizes: Sizes) -> dic
 
     def ours(state: State) -> State:
         velocity = network.velocity(state)
-        return {name: x + DT * velocity[name] for name, x in state.items()}
+        return {name: x.add(velocity[name], alpha=DT) for name, x in state.items()}
 
     steps: dict[str, Callable[[State], State]] = {OURS: ours, AUTOGRAD: lambda state: by_autograd(network, state)}
     if optional("hamux_torch") is not None:
@@ -102,7 +102,7 @@ def by_autograd(network: EnergyNetwork, state: State) -> State:
         energy = sum((network.layer(name).energy(x, activations[name]) for name, x in state.items()), torch.zeros(()))
         total = (energy + network.synapse_energy(activations)).sum()
         gradients = torch.autograd.grad(total, list(activations.values()))
-    return {name: x - DT * gradient for (name, x), gradient in zip(state.items(), gradients, strict=True)}
+    return {name: x.sub(gradient, alpha=DT) for (name, x), gradient in zip(state.items(), gradients, strict=True)}
 
 
 class Rewritten(nn.Module):
@@ -142,7 +142,7 @@ def hamux_step(network: EnergyNetwork, rewritten: bool) -> Callable[[State], Sta
     def step(state: State) -> State:
         with torch.enable_grad():
             gradients = ham.dEdact(ham.activations(state), state)
-        return {name: x - DT * gradients[name].detach() for name, x in state.items()}
+        return {name: x.sub(gradients[name].detach(), alpha=DT) for name, x in state.items()}
 
     return step
 

@@ -183,7 +183,9 @@ class EnergyNetwork(nn.Module):
     def velocity(self, state: Mapping[str, Tensor]) -> State:
         """`dx_l/dt = (drive_l - x_l) / tau_l`."""
         drives = self.drives(self.activations(state))
-        return {name: (drives[name] - x) / self.layer(name).tau for name, x in state.items()}
+        forces = {name: drives[name] - x for name, x in state.items()}
+        # most layers have the time constant 1: no pass over their entries for it
+        return {name: one if (tau := self.layer(name).tau) == 1 else one / tau for name, one in forces.items()}
 
     def curvature(
         self, activations: Mapping[str, Tensor], directions: Mapping[str, Tensor], connections: Sequence[Connection] | None = None
