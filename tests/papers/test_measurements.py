@@ -217,7 +217,6 @@ def test_bad_arguments_of_a_run_are_refused(scale, seed):
 def test_smoke_run_agrees_with_the_paper():
     report = paper_module("20").run("smoke", 0)
     # squared distances of flipped pixels mislead the memory no more than its nearest neighbour
-    misled = [
-        row for row in report.rows if row.ok is False and not ("Euclidean" in row.claim.text and row.measured >= row.baseline)
-    ]
+    excused = [row for row in report.rows if "Euclidean" in row.claim.text and row.measured >= row.baseline - 1e-6]
+    misled = [row for row in report.rows if row.ok is False and row not in excused]
     assert [row.claim.text for row in misled] == []
