@@ -144,3 +144,28 @@ class Descent(torch.nn.Module):
 
     def forward(self, state):
         return relax(self.network, state, tol=0, max_steps=3, differentiable=True)
+
+
+def test_second_derivatives_at_the_fixed_point_are_refused():
+    network, state, target = clamped_network()
+    image = state["image"].clone().requires_grad_()
+    found = equilibrium(network, {**state, "image": image}, clamp={"image"}, tol=1e-12)
+    (slope,) = torch.autograd.grad(squared(network.activations(found)["label"], target).sum(), image, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        slope.square().sum().backward()
+
+
+def test_unrested_phases_of_equilibrium_propagation_are_warned_about():
+    network, state, target = clamped_network()
+    with pytest.warns(NotConvergedWarning, match="6 of 6"):
+        equilibrium_propagation(network, state, squared, ["label"], target, clamp={"image"}, max_steps=1)
+
+
+@pytest.mark.filterwarnings("ignore::attractor.errors.AttractorWarning")
+def test_a_diverging_nudge_changes_no_gradient():
+    neurons = {name: Neurons(lagrangians.Identity(), 2) for name in "xh"}
+    network = EnergyNetwork(neurons, [Connection(synapses.Dense.from_matrix(0.5 * torch.eye(2)), ("x", "h"))])
+    loss = lambda h, target: (h - target).square().sum(-1)  # noqa: E731
+    with pytest.raises(ValueError, match="nudge"):
+        equilibrium_propagation(network, network.initial(x=torch.ones(1, 2)), loss, ["h"], torch.ones(1, 2), clamp={"x"}, nudge=0.6)
+    assert all(parameter.grad is None for parameter in network.parameters())

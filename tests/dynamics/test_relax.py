@@ -7,6 +7,7 @@ from random_networks import random_network, random_state
 from attractor import SoftMax
 from attractor.dynamics import Asynchronous, Block, Euler, Langevin, relax
 from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
+from attractor.errors import EnergyUnboundedWarning
 
 
 def rise(found):
@@ -296,3 +297,31 @@ def test_certificate_comes_with_the_relaxation():
     assert found.certificate is not None and found.certificate.stable.all()
     assert found.trace is not None and float(found.certificate.energy_rise.max()) <= 1e-9
     assert relax(network, network.initial(image=patterns[:2] + 0.1)).certificate is None
+
+
+def test_backtracking_refuses_steps_to_no_number():
+    network = EnergyNetwork({"x": Neurons(lagrangians.Power(4), 1)}, [Connection(synapses.Bias(torch.ones(1)), ("x",))])
+    found = relax(network, {"x": torch.tensor([[3.0]])}, Euler(dt=1e12, backtrack=True), max_steps=3, trace=True)
+    assert found.state["x"].isfinite().all() and rise(found) <= 1e-5
+
+
+def test_divergence_is_told():
+    with pytest.warns(EnergyUnboundedWarning, match="no lower bound"):
+        network = EnergyNetwork(
+            {name: Neurons(lagrangians.Identity(), 1) for name in "ab"},
+            [Connection(synapses.Dense.from_matrix(torch.full((1, 1), 1e3)), ("a", "b"))],
+        )
+    with pytest.warns(EnergyUnboundedWarning, match="1 of 1 samples diverged"):
+        relax(network, network.initial(a=torch.ones(1, 1)), max_steps=40)
+
+
+def test_a_sample_that_arrives_on_the_last_step_has_converged():
+    network = EnergyNetwork({"x": Neurons(lagrangians.Identity(), 1)}, [Connection(synapses.Bias(torch.ones(1)), ("x",))])
+    assert relax(network, {"x": torch.zeros(1, 1)}, max_steps=1).converged.all()
+    assert relax(network, {"x": torch.ones(1, 1)}, max_steps=0).converged.all()
+
+
+def test_clamps_that_can_be_read_once_are_refused():
+    network = two_layers(torch.eye(3))
+    with pytest.raises(TypeError, match="once"):
+        relax(network, network.initial(2), clamp=iter(["image"]))

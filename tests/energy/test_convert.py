@@ -60,3 +60,26 @@ def test_energy_falls_with_feedback(generator):
 def test_stacks_that_cannot_be_converted_are_refused_by_place(model, error, words):
     with pytest.raises(error, match=words):
         from_sequential(model, 3)
+
+
+def test_soft_max_over_channels_stays_over_channels(generator):
+    model = nn.Sequential(nn.Conv2d(1, 3, 2), nn.Softmax(dim=1))
+    network = from_sequential(model, (1, 4, 4))
+    x = torch.randn(2, 1, 4, 4, generator=generator)
+    found = relax(network, network.initial(input=x), clamp={"input"})
+    torch.testing.assert_close(network.activations(found.state)["layer1"], model(x))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "words"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 3, 2), nn.Flatten(), nn.Softmax(dim=-1)), (1, 4, 4), "must follow"),
+        (nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=0)), (4,), "not the batch"),
+        (nn.Sequential(nn.AvgPool2d(2, divisor_override=1)), (1, 4, 4), "divisor_override"),
+        (nn.Sequential(nn.AvgPool1d(3, stride=3, padding=1)), (1, 3), "padding"),
+        (nn.Sequential(nn.Linear(5, 3)), (4, 5), "Flatten"),
+    ],
+)
+def test_stacks_that_would_become_another_network_are_refused(model, shape, words):
+    with pytest.raises(ValueError, match=words):
+        from_sequential(model, shape)

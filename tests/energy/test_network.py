@@ -109,7 +109,9 @@ def test_repr_and_graphviz_show_the_hypergraph():
     assert "image: Neurons(4, Identity(), tau=1)" in repr(network)
     assert "image - hidden: Dense" in repr(network)
     text = to_graphviz(network)
-    assert text.startswith("graph network {") and '"synapse 0" -- "image";' in text and '"synapse 0" -- "hidden";' in text
+    assert (
+        text.startswith("graph network {") and '"synapse 0" -- "layer image";' in text and '"synapse 0" -- "layer hidden";' in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,3 +193,37 @@ def test_gains_add_up_over_three_unbounded_layers(recwarn):
     assert not recwarn.list
     with pytest.warns(EnergyUnboundedWarning, match=r"gain of 1\.2"):
         EnergyNetwork(neurons, [Connection(weight, ("a", "b")), Connection(weight, ("b", "c"))])
+
+
+def test_strong_inhibition_does_not_hide_a_gain_above_one():
+    matrix = torch.diag(torch.tensor([-1000.0, 1.5] + [0.0] * 100))
+    with pytest.warns(EnergyUnboundedWarning, match=r"gain of 1\.5"):
+        EnergyNetwork({"x": Neurons(lagrangians.Identity(), 102)}, [Connection(synapses.Lateral.from_matrix(matrix), ("x",))])
+
+
+def test_strength_that_other_layers_set_is_warned_about():
+    third = synapses.Trilinear.from_tensor(torch.full((1, 1, 1), 5.0))
+    neurons = {name: Neurons(lagrangians.Identity(), 1) for name in "ab"} | {"c": Neurons(lagrangians.Tanh(), 1)}
+    with pytest.warns(EnergyUnboundedWarning, match="do not bound"):
+        EnergyNetwork(neurons, [Connection(third, ("a", "b", "c"))])
+
+
+def test_terms_of_a_layer_and_of_its_bias_stand_apart():
+    network = EnergyNetwork({"x": Neurons(lagrangians.Identity(), 2)}, [Connection(synapses.Bias(torch.ones(2)), ("x",))])
+    terms = network.energies({"x": torch.ones(1, 2)})
+    assert {name: float(one) for name, one in terms.items()} == {"x": 1.0, "x (Bias)": -2.0}
+
+
+@pytest.mark.parametrize("name", ["values", "keys", "a.b", ""])
+def test_names_that_torch_keeps_for_itself_are_refused(name):
+    with pytest.raises(ValueError, match="names"):
+        EnergyNetwork({name: Neurons(lagrangians.Identity(), 2)}, [])
+
+
+def test_networks_are_built_on_meta_and_with_mixed_precision():
+    with torch.device("meta"):
+        two_layers(hidden=lagrangians.ReLU())
+    beta = torch.nn.Parameter(torch.tensor(1.0))
+    two_layers(
+        hidden=lagrangians.ReLU(), patterns=0.1 * torch.eye(4)[:3].double(), extra=Neurons(lagrangians.Softmax(beta=beta), 2)
+    )

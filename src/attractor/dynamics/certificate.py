@@ -115,6 +115,8 @@ def certify(
         [True]
     """
     state = network.check_state(relaxation.state)
+    if not len(relaxation.residual):
+        raise ValueError("relaxation must hold at least one sample to certify")
     held = masks_of(held_by(clamp, network, state), state)
     way = state if relaxation.trace is None else {name: x.flatten(0, 1) for name, x in relaxation.trace.states.items()}
     samples = len(joined(state))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +43,10 @@ def held_by(clamp: Clamp, network: EnergyNetwork, state: State) -> Held:
     """
     if isinstance(clamp, str):
         raise TypeError(f"clamp must be a set of layer names or masks by layer, got the text {clamp!r}: write {{{clamp!r}}}")
+    if isinstance(clamp, Iterator):
+        raise TypeError(
+            f"clamp must be a set of layer names or masks by layer, got a {type(clamp).__name__} that can be read once only"
+        )
     given = dict(clamp) if isinstance(clamp, Mapping) else dict.fromkeys(clamp or ())
     if unknown := sorted(set(given) - set(network.neurons)):
         raise ValueError(f"clamp names unknown layers {unknown}; the layers are {list(network.neurons)}")

@@ -8,6 +8,7 @@ Source: Scellier and Bengio 2017; the symmetric form of Laborieux et al. 2021.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -20,6 +21,7 @@ from attractor.energy.elementwise import Identity
 from attractor.energy.network import Connection, EnergyNetwork, State
 from attractor.energy.neurons import Neurons
 from attractor.energy.synapses import FunctionSynapse
+from attractor.errors import NotConvergedWarning
 from attractor.validation import check_positive
 
 TARGET = "target of equilibrium propagation"
@@ -56,25 +58,47 @@ def equilibrium_propagation(
         The free relaxation.
 
     Raises:
-        TypeError, ValueError: as `relax`.
+        TypeError, ValueError: as `relax`; no parameter to learn; a nudge at which the relaxations diverge. No `.grad` is changed then.
+
+    Warns:
+        NotConvergedWarning: a sample did not rest in one of the three relaxations.
     """
     check_positive("nudge", nudge)
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    if not parameters:
+        raise ValueError("network must have parameters that require gradients")
+    if target is not None and target.ndim < 2:
+        raise ValueError(f"target must have shape (b, *any) with at least two dimensions, got {tuple(target.shape)}")
     free = relax(network, state, solver, clamp=clamp, tol=tol, max_steps=max_steps)
     start, held = free.state, clamp
     if target is not None:
         start = {**start, TARGET: target}
         held = {**clamp, TARGET: None} if isinstance(clamp, Mapping) else {*(clamp or ()), TARGET}
-    parameters = [one for one in network.parameters() if one.requires_grad]
+    changes, resting = [torch.zeros_like(one) for one in parameters], free.converged
     for sign in (1, -1):
         nudged = with_loss(network, loss, outputs, target, sign * nudge)
         found = relax(nudged, start, solver, clamp=held, tol=tol, max_steps=max_steps)
+        resting = resting & found.converged
         with torch.enable_grad():
             energy = nudged.energy(found.state).sum()
             gradients = torch.autograd.grad(energy, parameters, materialize_grads=True)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            change = sign * gradient / (2 * nudge)
-            parameter.grad = change if parameter.grad is None else parameter.grad + change
+        changes = [change + sign * one / (2 * nudge) for change, one in zip(changes, gradients, strict=True)]
+    if not all(bool(one.isfinite().all()) for one in changes):
+        raise ValueError(f"nudge must leave the energy bounded, the nudged relaxations diverged at {nudge}; lower it")
+    if not bool(resting.all()):
+        left = int((~resting).sum())
+        text = f"{left} of {len(resting)} samples did not rest in {max_steps} steps: gradients are inexact"
+        warnings.warn(text, NotConvergedWarning, stacklevel=2)
+    for parameter, change in zip(parameters, changes, strict=True):
+        parameter.grad = change if parameter.grad is None else parameter.grad + change
     return free
+
+
+class Nudged(EnergyNetwork):
+    """A network with a loss added, which was warned about when it was made."""
+
+    def _check_boundedness(self) -> None:
+        pass
 
 
 def with_loss(
@@ -85,4 +109,4 @@ def with_loss(
     if target is not None:
         layers, ends = {**layers, TARGET: Neurons(Identity(), tuple(target.shape[1:]))}, (*ends, TARGET)
     nudge = FunctionSynapse(lambda *activations: weight * loss(*activations), ends=len(ends))
-    return EnergyNetwork(layers, [*network.connections, Connection(nudge, ends)])
+    return Nudged(layers, [*network.connections, Connection(nudge, ends)])

@@ -52,10 +52,10 @@ def falling(network: EnergyNetwork, state: State, motion: State, moved: State) -
     allowed = start + torch.finfo(start.dtype).eps * (1 + start.abs())
     share = torch.ones_like(start)
     for _ in range(HALVINGS):
-        rises = network.energy(moved) > allowed
+        rises = ~(network.energy(moved) <= allowed)
         if not bool(rises.any()):
             return moved
         share = torch.where(rises, share / 2, share)
         moved = {name: x + share.view(-1, *[1] * (x.ndim - 1)) * motion[name] for name, x in state.items()}
-    share = torch.where(network.energy(moved) > allowed, torch.zeros_like(share), share)
+    share = torch.where(network.energy(moved) <= allowed, share, torch.zeros_like(share))
     return {name: x + share.view(-1, *[1] * (x.ndim - 1)) * motion[name] for name, x in state.items()}

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from attractor.dynamics.clamp import Clamp, Held, held_by
 from attractor.dynamics.relax import relax
@@ -37,7 +38,7 @@ def equilibrium(
     """The state at rest, with gradients to parameters and to what is clamped.
 
     Take the loss from the activations, `network.activations(found)`, so that it also sees parameters of the Lagrangians directly.
-    The arguments are those of `relax`.
+    The arguments are those of `relax`. Second derivatives are refused.
 
     Raises:
         TypeError, ValueError: as `relax`.
@@ -82,6 +83,7 @@ class Tied(torch.autograd.Function):
         return tuple(rest[name].clone() for name in network.neurons)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         wanted = dict(zip(ctx.network.neurons, gradients, strict=True))
         found = adjoint(ctx.network, ctx.rest, ctx.held, wanted)

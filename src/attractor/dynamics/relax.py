@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,7 @@ from attractor.dynamics.integrate import Adaptive, Heun, RungeKutta4
 from attractor.dynamics.solver import Solver, force
 from attractor.energy.network import EnergyNetwork, State
 from attractor.energy.vectors import largest_entry
+from attractor.errors import EnergyUnboundedWarning
 from attractor.validation import check_count
 
 TOLERANCES = {torch.float64: 1e-6}
@@ -95,6 +97,9 @@ def relax(
     Raises:
         TypeError, ValueError: a bad state or clamp, an unknown solver, or one that may not be used with this network.
 
+    Warns:
+        EnergyUnboundedWarning: samples diverged.
+
     Example:
         >>> from attractor.dynamics import relax
         >>> from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
@@ -151,6 +156,10 @@ def _relax(network: EnergyNetwork, state: State, solver: Solver, held: Held, tol
         if trace:
             way.append(state)
     energy, residual = network.energy(state), largest_entry(force(network, state, held))
+    converged |= residual.detach() < tol
+    if lost := int((~energy.detach().isfinite()).sum()):
+        text = f"{lost} of {size} samples diverged: their energy is no longer finite"
+        warnings.warn(text, EnergyUnboundedWarning, stacklevel=3)
     kept = None
     if trace:
         states = {name: torch.stack([one[name] for one in way]) for name in state}

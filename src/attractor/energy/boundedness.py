@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 import warnings
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from attractor.energy.lanczos import lanczos
+from attractor.energy.synapses.bilinear import Bilinear
+from attractor.energy.synapses.lateral import Lateral
 from attractor.errors import EnergyUnboundedWarning
 
 if TYPE_CHECKING:
     from attractor.energy.network import Connection, EnergyNetwork
-
-POWER_ITERATIONS = 100
 
 
 def warn_if_unbounded(network: EnergyNetwork) -> None:
@@ -29,6 +31,10 @@ def warn_if_unbounded(network: EnergyNetwork) -> None:
         degree = max(degree_of(network, one) for one in connections)
         if degree > 2:
             reason = f"whose energy grows with the power {degree:g} of them"
+        elif not all(isinstance(one.synapse, (Bilinear, Lateral)) for one in connections):
+            reason = "with a strength that the curvatures of the layers do not bound"
+        elif any(one.is_meta for one in network.parameters()):
+            continue
         elif math.isinf(steepest := max(network.layer(name).lagrangian.curvature_bound for name in names)):
             reason = "and their own energy grows too slowly to hold it"
         else:
@@ -36,7 +42,7 @@ def warn_if_unbounded(network: EnergyNetwork) -> None:
             if gain < 1:
                 continue
             reason = f"with a gain of {gain:.3g}, where only below 1 is safe (largest curvature {steepest:g})"
-        warnings.warn(f"the energy may have no lower bound: {what}, {reason}", EnergyUnboundedWarning, stacklevel=3)
+        warnings.warn(f"the energy may have no lower bound: {what}, {reason}", EnergyUnboundedWarning, stacklevel=4)
 
 
 def unbounded_parts(network: EnergyNetwork) -> list[tuple[tuple[str, ...], tuple[Connection, ...]]]:
@@ -61,29 +67,17 @@ def degree_of(network: EnergyNetwork, connection: Connection) -> float:
 
 @torch.no_grad()
 def coupling_gain(network: EnergyNetwork, names: tuple[str, ...], connections: tuple[Connection, ...]) -> float:
-    """The largest eigenvalue of `H^.5 D H^.5` over some layers, `H` at its bound, by power iteration."""
-    generator = torch.Generator().manual_seed(0)
-    like = next(network.parameters(), torch.empty(0))
-    shapes = {name: (1, *network.layer(name).shape) for name in network.neurons}
-    root = {name: math.sqrt(network.layer(name).lagrangian.curvature_bound) for name in names}
-    zeros = {name: like.new_zeros(shape) for name, shape in shapes.items()}
+    """The largest eigenvalue of `H^.5 D H^.5` over some layers joined by quadratic synapses, `H` at its bound."""
+    like = next(chain(*(one.synapse.parameters() for one in connections)), torch.empty(0))
+    zeros = {name: like.new_zeros(1, *layer.shape) for name, layer in network.layers.items()}
+    roots = {name: math.sqrt(network.layer(name).lagrangian.curvature_bound) for name in names}
+    sizes = [network.layer(name).units for name in names]
 
-    def coupled(z: dict[str, Tensor]) -> dict[str, Tensor]:
-        found = network.curvature(zeros, {**zeros, **{name: root[name] * one for name, one in z.items()}}, connections)
-        return {name: root[name] * found[name] for name in z}
+    def coupled(vector: Tensor) -> Tensor:
+        parts = dict(zip(names, vector.split(sizes, dim=1), strict=True))
+        z = {name: roots[name] * part.view_as(zeros[name]) for name, part in parts.items()}
+        found = network.curvature(zeros, {**zeros, **z}, connections)
+        return torch.cat([roots[name] * found[name].flatten(1) for name in names], dim=1)
 
-    def largest(shift: float) -> float:
-        """The size of the largest eigenvalue of the operator plus `shift`."""
-        z, size = {name: torch.randn(shapes[name], generator=generator).to(like) for name in names}, 0.0
-        for _ in range(POWER_ITERATIONS):
-            turned = coupled(z)
-            z = {name: turned[name] + shift * one for name, one in z.items()}
-            size = math.sqrt(sum(float(one.double().square().sum()) for one in z.values()))
-            if size == 0:
-                return 0.0
-            z = {name: one / size for name, one in z.items()}
-        return size
-
-    # shifted by the largest size, no eigenvalue is negative: the largest of them is then the one asked for
-    shift = largest(0.0)
-    return largest(shift) - shift
+    start = torch.randn(1, sum(sizes), generator=torch.Generator().manual_seed(0)).to(like)
+    return float(lanczos(coupled, start))

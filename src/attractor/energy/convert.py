@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +16,12 @@ from attractor.energy.network import Connection, EnergyNetwork
 from attractor.energy.neurons import Neurons
 from attractor.energy.synapses import Bias, Conv, Dense, Pool, Synapse
 
-LAGRANGIANS: dict[type[nn.Module], Callable[[], Lagrangian]] = {
-    nn.Identity: Identity,
-    nn.ReLU: ReLU,
-    nn.Sigmoid: Sigmoid,
-    nn.Softmax: Softmax,
-    nn.Tanh: Tanh,
+LAGRANGIANS: dict[type[nn.Module], Callable[[Any], Lagrangian]] = {
+    nn.Identity: lambda _: Identity(),
+    nn.ReLU: lambda _: ReLU(),
+    nn.Sigmoid: lambda _: Sigmoid(),
+    nn.Softmax: lambda module: Softmax(dim=module.dim),
+    nn.Tanh: lambda _: Tanh(),
 }
 
 
@@ -57,11 +59,14 @@ def from_sequential(
         lower = next(reversed(shapes))
         probe = forward(module, probe, f"model[{place}]")
         if isinstance(module, nn.Flatten):
+            bare = False
             continue
         if type(module) in LAGRANGIANS:
             if not bare:
                 raise ValueError(f"model[{place}] ({type(module).__name__}) must follow a layer with weights or a pool")
-            lagrangians[lower], bare = LAGRANGIANS[type(module)](), False
+            if isinstance(module, nn.Softmax) and module.dim in (None, 0):
+                raise ValueError(f"model[{place}] (Softmax) must have a dim that is not the batch, got {module.dim}")
+            lagrangians[lower], bare = LAGRANGIANS[type(module)](module), False
             continue
         name, bare = f"layer{len(shapes)}", True
         shapes[name], lagrangians[name] = tuple(probe.shape[1:]), Identity()
@@ -91,6 +96,10 @@ def synapse_of(module: nn.Module, lower: tuple[int, ...], upper: tuple[int, ...]
     """The synapse with the weights of `module`, between layers of these shapes."""
     synapse: Dense | Conv
     if isinstance(module, nn.Linear):
+        if math.prod(lower) != module.in_features or len(upper) > 1:
+            raise ValueError(
+                f"{what} (Linear) must follow a Flatten where a layer of shape {lower} has {module.in_features} features"
+            )
         synapse = Dense(lower, upper)
     elif isinstance(module, nn.Conv1d | nn.Conv2d):
         if module.padding_mode != "zeros" or isinstance(module.padding, str):
@@ -105,9 +114,16 @@ def synapse_of(module: nn.Module, lower: tuple[int, ...], upper: tuple[int, ...]
             groups=module.groups,
         )
     elif isinstance(module, nn.AvgPool1d | nn.AvgPool2d):
+        odd = [name for name in ("padding", "ceil_mode", "divisor_override") if set(as_tuple(getattr(module, name, 0))) - {0, None}]
+        if odd:
+            raise ValueError(f"{what} must pool whole windows, got {module} with {', '.join(odd)}")
         return Pool(module.kernel_size, stride=module.stride)
     else:
         known = "Linear, Conv1d, Conv2d, AvgPool1d, AvgPool2d, Flatten and the activations ReLU, Tanh, Sigmoid, Softmax, Identity"
         raise TypeError(f"{what} must be one of {known}, got {type(module).__name__}")
     synapse.weight = nn.Parameter(module.weight.detach().clone())
     return synapse
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

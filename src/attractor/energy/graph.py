@@ -13,20 +13,20 @@ def to_graphviz(network: EnergyNetwork) -> str:
         >>> network = EnergyNetwork({"x": Neurons(lagrangians.Tanh(), 2)}, [Connection(synapses.Bias(2), ("x",))])
         >>> print(to_graphviz(network))
         graph network {
-          "x" [label="x\\n2, Tanh(beta=1.0)"];
+          "layer x" [label="x\\n2, Tanh(beta=1.0)"];
           "synapse 0" [shape=box, label="Bias"];
-          "synapse 0" -- "x";
+          "synapse 0" -- "layer x";
         }
     """
     lines = []
     for name, layer in network.layers.items():
         size = "x".join(map(str, layer.shape))
-        lines.append(f"  {quoted(name)} [label={quoted(name, f'{size}, {layer.lagrangian!r}')}];")
+        lines.append(f"  {quoted(f'layer {name}')} [label={quoted(name, f'{size}, {layer.lagrangian!r}')}];")
     places = {synapse: place for place, synapse in enumerate(network.synapses)}
     for synapse, place in places.items():
         lines.append(f"  {quoted(f'synapse {place}')} [shape=box, label={quoted(type(synapse).__name__)}];")
     for connection in network.connections:
-        lines += [f"  {quoted(f'synapse {places[connection.synapse]}')} -- {quoted(end)};" for end in connection.ends]
+        lines += [f"  {quoted(f'synapse {places[connection.synapse]}')} -- {quoted(f'layer {end}')};" for end in connection.ends]
     return "\n".join(["graph network {", *lines, "}"])
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ class Connection:
 
     @property
     def name(self) -> str:
-        return "-".join(self.ends)
+        """The ends; of a synapse with one end also its kind, to tell it from the layer."""
+        return "-".join(self.ends) if len(self.ends) > 1 else f"{self.ends[0]} ({type(self.synapse).__name__})"
 
     def inputs(self, activations: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """The activations at the ends."""
@@ -81,12 +83,14 @@ class EnergyNetwork(nn.Module):
         for name, layer in neurons.items():
             if not isinstance(layer, Neurons):
                 raise TypeError(f"neurons[{name!r}] must be Neurons, got {type(layer).__name__}")
+            if not name or "." in name or hasattr(nn.ModuleDict, name):
+                raise ValueError(f"neurons must have names without dots that torch.nn.ModuleDict has no attribute of, got {name!r}")
         self.neurons = nn.ModuleDict(neurons)
         self.connections = tuple(connections)
         for place, connection in enumerate(self.connections):
             self._check_connection(place, connection)
         self.synapses = nn.ModuleList(dict.fromkeys(connection.synapse for connection in self.connections))
-        warn_if_unbounded(self)
+        self._check_boundedness()
 
     def layer(self, name: str) -> Neurons:
         """The neurons of one layer."""
@@ -112,8 +116,12 @@ class EnergyNetwork(nn.Module):
         self._check_names("given", given)
         if batch is None and not given:
             raise ValueError("batch must be given where no layer is")
+        for name, x in given.items():
+            if not isinstance(x, Tensor):
+                raise TypeError(f"{name} must be a tensor, got {type(x).__name__}")
         like = next(iter(given.values()), None)
-        like = next(self.parameters(), torch.empty(0)).detach() if like is None else like
+        if like is None:
+            like = next(chain(self.synapses.parameters(), self.parameters()), torch.empty(0)).detach()
         size = len(like) if batch is None else batch
         state = {name: given.get(name, like.new_zeros(size, *layer.shape)) for name, layer in self.layers.items()}
         return self.check_state(state)
@@ -215,6 +223,9 @@ class EnergyNetwork(nn.Module):
         layers = [f"  {name}: {layer!r}" for name, layer in self.layers.items()]
         joined = [f"  {' - '.join(connection.ends)}: {connection.synapse!r}" for connection in self.connections]
         return "\n".join([f"{type(self).__name__}(", *layers, *joined, ")"])
+
+    def _check_boundedness(self) -> None:
+        warn_if_unbounded(self)
 
     def _check_names(self, what: str, names: Mapping[str, Tensor]) -> None:
         if unknown := sorted(set(names) - set(self.neurons)):

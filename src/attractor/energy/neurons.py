@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 
 from attractor.energy.lagrangian import Lagrangian
+from attractor.energy.synapses.shapes import as_shape
 from attractor.validation import check_positive
 
 
@@ -33,9 +34,7 @@ class Neurons(nn.Module):
         if not isinstance(lagrangian, Lagrangian):
             raise TypeError(f"lagrangian must be a Lagrangian, got {type(lagrangian).__name__}")
         self.lagrangian = lagrangian
-        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        if not self.shape or not all(isinstance(size, int) and size > 0 for size in self.shape):
-            raise ValueError(f"shape must be positive integers, got {shape!r}")
+        self.shape = as_shape("shape", shape)
         self.tau = check_positive("tau", tau)
 
     @property
