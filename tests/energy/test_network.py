@@ -222,8 +222,7 @@ def test_names_that_torch_keeps_for_itself_are_refused(name):
 
 def test_networks_are_built_on_meta_and_with_mixed_precision():
     with torch.device("meta"):
-        two_layers(hidden=lagrangians.ReLU())
-    beta = torch.nn.Parameter(torch.tensor(1.0))
-    two_layers(
-        hidden=lagrangians.ReLU(), patterns=0.1 * torch.eye(4)[:3].double(), extra=Neurons(lagrangians.Softmax(beta=beta), 2)
-    )
+        neurons = {"a": Neurons(lagrangians.Identity(), 4), "b": Neurons(lagrangians.ReLU(), 3)}
+        EnergyNetwork(neurons, [Connection(synapses.Dense(4, 3), ("a", "b"))])
+    extra = Neurons(lagrangians.Softmax(beta=torch.nn.Parameter(torch.tensor(1.0))), 2)
+    two_layers(hidden=lagrangians.ReLU(), patterns=0.1 * torch.eye(4)[:3].double(), extra=extra)

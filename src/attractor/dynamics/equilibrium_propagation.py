@@ -58,7 +58,7 @@ def equilibrium_propagation(
         The free relaxation.
 
     Raises:
-        TypeError, ValueError: as `relax`; no parameter to learn; a nudge at which the relaxations diverge. No `.grad` is changed then.
+        TypeError, ValueError: as `relax`; no parameter to learn; a nudge at which the relaxations diverge. No `.grad` changes then.
 
     Warns:
         NotConvergedWarning: a sample did not rest in one of the three relaxations.
