@@ -165,7 +165,37 @@ def test_unrested_phases_of_equilibrium_propagation_are_warned_about():
 def test_a_diverging_nudge_changes_no_gradient():
     neurons = {name: Neurons(lagrangians.Identity(), 2) for name in "xh"}
     network = EnergyNetwork(neurons, [Connection(synapses.Dense.from_matrix(0.5 * torch.eye(2)), ("x", "h"))])
-    loss = lambda h, target: (h - target).square().sum(-1)  # noqa: E731
     with pytest.raises(ValueError, match="nudge"):
-        equilibrium_propagation(network, network.initial(x=torch.ones(1, 2)), loss, ["h"], torch.ones(1, 2), clamp={"x"}, nudge=0.6)
+        equilibrium_propagation(
+            network, network.initial(x=torch.ones(1, 2)), strong, ["h"], torch.ones(1, 2), clamp={"x"}, nudge=0.6
+        )
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def strong(output, target):
+    return (output - target).square().sum(-1)
+
+
+def test_equilibrium_propagation_refuses_what_it_cannot_learn_from():
+    network, state, target = clamped_network()
+    with pytest.raises(ValueError, match=r"target.*\(6,\)"):
+        equilibrium_propagation(network, state, squared, ["label"], target[:, 0], clamp={"image"})
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(ValueError, match="parameters that require gradients"):
+        equilibrium_propagation(network, state, squared, ["label"], target, clamp={"image"})
+
+
+def test_a_loss_that_fails_in_the_second_nudge_changes_no_gradient():
+    network, state, target = clamped_network()
+    weights = []
+
+    def failing(label, target):
+        weights.append(label)
+        if len(weights) > 3:
+            raise RuntimeError("no loss today")
+        return squared(label, target)
+
+    with pytest.raises(RuntimeError, match="no loss today"):
+        equilibrium_propagation(network, state, failing, ["label"], target, clamp={"image"}, max_steps=1)
     assert all(parameter.grad is None for parameter in network.parameters())

@@ -325,3 +325,10 @@ def test_clamps_that_can_be_read_once_are_refused():
     network = two_layers(torch.eye(3))
     with pytest.raises(TypeError, match="once"):
         relax(network, network.initial(2), clamp=iter(["image"]))
+
+
+def test_an_empty_batch_has_nothing_to_certify():
+    network = two_layers(torch.eye(3))
+    assert relax(network, network.initial(0)).energy.shape == (0,)
+    with pytest.raises(ValueError, match="at least one sample"):
+        relax(network, network.initial(0), certify=True)

@@ -226,3 +226,21 @@ def test_networks_are_built_on_meta_and_with_mixed_precision():
         EnergyNetwork(neurons, [Connection(synapses.Dense(4, 3), ("a", "b"))])
     extra = Neurons(lagrangians.Softmax(beta=torch.nn.Parameter(torch.tensor(1.0))), 2)
     two_layers(hidden=lagrangians.ReLU(), patterns=0.1 * torch.eye(4)[:3].double(), extra=extra)
+
+
+def test_states_that_are_no_tensors_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr(EnergyNetwork, "_check_names", lambda *names: None)  # the tests' type hook would be first
+    with pytest.raises(TypeError, match=r"image.*ndarray"):
+        two_layers().initial(image=torch.ones(2, 4).numpy())
+
+
+def test_a_layer_named_like_a_synapse_keeps_its_own_node():
+    network = EnergyNetwork(
+        {"synapse 0": Neurons(lagrangians.Tanh(), 2)}, [Connection(synapses.Bias(torch.ones(2)), ("synapse 0",))]
+    )
+    assert '"synapse 0" -- "layer synapse 0";' in to_graphviz(network)
+
+
+def test_truth_values_are_no_sizes():
+    with pytest.raises(TypeError, match="shape"):
+        Neurons(lagrangians.Tanh(), True)
