@@ -203,7 +203,7 @@ def test_threads_are_given_back():
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        run_parts(toy_paper(), "smoke", 0, [Part(claim.text, 1.0, measure, threads=1)], None)
+        run_parts(toy_paper(), "smoke", 0, [Part(claim.text, 1.0, measure)], None)
     assert seen == [1] and torch.get_num_threads() == before
 
 

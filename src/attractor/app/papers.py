@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from attractor.papers import Claim, Paper, Report, Row, is_stale, last_report, m
 from attractor.papers.plain import one_of
 from attractor.papers.registry import REPORTS, PaperModule
 from attractor.papers.report import SCALES, Scale
+from attractor.papers.sweep import sweeping
 
 NOT_RUN, STALE, CURRENT = "not run", "stale", "current"
 STYLES = {"yes": "green", "no": "bold red"}
@@ -47,20 +49,27 @@ def reproduce(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to write reports and pictures.")] = Path(
         "out/papers"
     ),
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes for sweeps. Default: one for each processor.")
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--save", help="Also put the report into the package, as the row that `attractor papers` prints.")
     ] = False,
 ) -> None:
     """Measure the claims of papers again.
 
-    Writes a report as JSON and HTML, with its figures, and prints the table.
+    Writes a report as JSON and HTML, with its figures, and prints the table. A run that was interrupted goes on where its sweeps
+    stopped; the number of workers changes no figure.
     """
     size = one_of("scale", scale, SCALES)
     for chosen in chosen_ids(ids or [], everything):
         module = paper_module(chosen)
         code = source_hash(module.__name__)  # before the run: the source may change in its course
-        report = with_provenance(run_with_bar(module, size, seed), code)
+        journal = output / f".{chosen}-{size}-{seed}-{code}.jsonl"
+        with sweeping(workers or os.cpu_count() or 1, journal):
+            report = with_provenance(run_with_bar(module, size, seed), code)
         files, drawn = write_report(module.PAPER, report, output)
+        journal.unlink(missing_ok=True)
         if keep:
             REPORTS.mkdir(exist_ok=True)
             files.append(REPORTS / f"{report.paper}.json")

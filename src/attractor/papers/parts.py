@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
 from attractor.papers.claim import Paper, Row
 from attractor.papers.figures import Figure
-from attractor.papers.report import Progress, Report, Scale
+from attractor.papers.plain import one_of
+from attractor.papers.report import SCALES, Progress, Report, Run, Scale
 
+Size = TypeVar("Size")
 Tell = Callable[[float], None]
 """Called with the fraction of a part that is done."""
 
@@ -27,13 +29,33 @@ class Measured(NamedTuple):
 class Part(NamedTuple):
     """`what` is measured, its `share` of the time of the run, and how: `measure(seed, tell)`.
 
-    `threads` limits those of torch: many small operations lose by a second one, most of all on a busy machine.
+    `threads` limits those of torch, None for no limit: many small operations lose by a second one, most of all on a busy machine.
     """
 
     what: str
     share: float
     measure: Callable[[int, Tell], Measured]
-    threads: int | None = None
+    threads: int | None = 1
+
+
+def reproduction(paper: Paper, sizes: Mapping[Scale, Size], parts: Callable[[Size], Sequence[Part]]) -> Run:
+    """The `run` of a paper: all of its parts, at the size of the scale that is asked for."""
+
+    def run(scale: Scale, seed: int, progress: Progress | None = None) -> Report:
+        """Measure every claim of the paper.
+
+        Args:
+            scale: `"smoke"` takes seconds, `"laptop"` minutes, `"full"` as long as the most precise takes.
+            seed: of everything that is random.
+            progress: told of what is going on.
+
+        Raises:
+            ValueError: `scale` is unknown, or `seed` negative.
+            DataUnavailableError: data that the paper's claims are measured on are not installed.
+        """
+        return run_parts(paper, scale, seed, parts(sizes[one_of("scale", scale, SCALES)]), progress)
+
+    return run
 
 
 def run_parts(paper: Paper, scale: Scale, seed: int, parts: Sequence[Part], progress: Progress | None) -> Report:

@@ -21,6 +21,12 @@ class Progress(Protocol):
     def __call__(self, what: str, done: float, /) -> None: ...
 
 
+class Run(Protocol):
+    """Measures the claims of a paper."""
+
+    def __call__(self, scale: Scale, seed: int, progress: Progress | None = None) -> Report: ...
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a report comes from.
