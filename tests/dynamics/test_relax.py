@@ -5,7 +5,7 @@ import torch
 from random_networks import random_network, random_state
 
 from attractor import SoftMax
-from attractor.dynamics import Asynchronous, Block, Euler, Langevin, relax
+from attractor.dynamics import Adaptive, Asynchronous, Block, Euler, Langevin, relax
 from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
 from attractor.errors import EnergyUnboundedWarning
 
@@ -332,3 +332,14 @@ def test_an_empty_batch_has_nothing_to_certify():
     assert relax(network, network.initial(0)).energy.shape == (0,)
     with pytest.raises(ValueError, match="at least one sample"):
         relax(network, network.initial(0), certify=True)
+
+
+def test_samples_at_rest_do_not_coarsen_the_path_of_one_in_motion():
+    network = two_layers(torch.eye(4, dtype=torch.float64) * 3, beta=10.0)
+    moving = {"image": torch.tensor([[2.0, 1.5, -1.0, 0.5]], dtype=torch.float64), "hidden": torch.full((1, 4), 3.0).double()}
+    rest = relax(network, moving, "block", tol=1e-12).state
+    crowd = {name: torch.cat([x, rest[name].expand(10_000, -1)]) for name, x in moving.items()}
+    exact = relax(network, moving, Adaptive(rtol=1e-12), tol=0, max_steps=1).state["image"]
+    alone, among = (relax(network, some, Adaptive(rtol=1e-3), tol=0, max_steps=1).state["image"][:1] for some in (moving, crowd))
+    assert (alone - exact).abs().max() < 1e-3
+    torch.testing.assert_close(among, alone, rtol=0, atol=1e-12)

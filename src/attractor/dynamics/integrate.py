@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attractor.dynamics.clamp import Held
+from attractor.dynamics.ode import odeint, torchdiffeq
 from attractor.dynamics.solver import Solver, force, refuse_collective_masks
 from attractor.energy.network import EnergyNetwork, State
 from attractor.energy.vectors import largest_entry
@@ -31,7 +32,7 @@ class Integrator(Solver):
         fastest = min(layer.tau for layer in layers.values())
         met: list[Tensor] = []
 
-        def velocity(_: Tensor, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        def velocity(_: float, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             pull = force(network, dict(zip(layers, tensors, strict=True)), held)
             if not met:
                 met.append(largest_entry(pull))
@@ -39,7 +40,7 @@ class Integrator(Solver):
 
         start = tuple(state[name] for name in layers)
         times = torch.tensor([0.0, self.dt], dtype=start[0].dtype, device=start[0].device)
-        found = torchdiffeq().odeint(velocity, start, times, method=self.method, **self.options())
+        found = odeint(velocity, start, times, leading=1, method=self.method, **self.options())
         # a solver may interpolate, which rounds even what does not move
         return {name: held.keep(name, state[name], way[-1]) for name, way in zip(layers, found, strict=True)}, met[0]
 
@@ -60,7 +61,7 @@ class RungeKutta4(Integrator):
 
 
 class Adaptive(Integrator):
-    """Dormand-Prince with its own steps inside each `dt`.
+    """Dormand-Prince with its own steps inside each `dt`, as small as the sample needs that is hardest to follow.
 
     Args:
         dt: time between two tests for rest, in units of the smallest time constant.
@@ -75,12 +76,3 @@ class Adaptive(Integrator):
 
     def options(self) -> dict[str, Any]:
         return {"rtol": self.rtol, "atol": self.rtol / 100}
-
-
-def torchdiffeq() -> Any:
-    """The package, or an error that says how to get it."""
-    try:
-        import torchdiffeq as package
-    except ImportError as error:
-        raise ImportError("this solver needs torchdiffeq: pip install 'attractor[ode]'") from error
-    return package

@@ -116,7 +116,7 @@ def test_adaptive_follows_the_exact_path():
 
 def test_adaptive_without_its_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchdiffeq", None)
-    with pytest.raises(ValueError, match=r"attractor\[ode\]"):
+    with pytest.raises(ImportError, match=r"attractor\[ode\]"):
         sample(SINGLE, normal(1, 2), sampler=Adaptive())
 
 

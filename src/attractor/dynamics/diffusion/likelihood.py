@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from attractor.dynamics.diffusion.model import ScoreModel, check_noise, check_samples, directional
-from attractor.dynamics.diffusion.samplers import ode_integrator
+from attractor.dynamics.ode import States, odeint
 from attractor.validation import check_count, check_positive
 
 
@@ -44,7 +44,8 @@ def ode_log_prob(
         tol: relative and absolute tolerance of the adaptive integration.
 
     Raises:
-        ValueError: wrong shapes, noise levels that do not rise, or torchdiffeq is missing.
+        ValueError: wrong shapes, or noise levels that do not rise.
+        ImportError: torchdiffeq is missing.
 
     Example:
         >>> from attractor.dynamics.diffusion import EmpiricalDenoiser
@@ -61,13 +62,13 @@ def ode_log_prob(
     leading = x.shape[: x.dim() - len(model.event)]
     directions = probe_directions(x, probes, generator)
 
-    def rates(s: float, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def rates(s: float, state: States) -> States:
         level = math.exp(s)
         inside = divergence(model, state[0], level, directions)
         return state[0] - model.denoise(state[0], level), -(level**2) * inside
 
     begin, finish = math.log(sigma), math.log(sigma_max)
-    state = x, x.new_zeros(leading)
+    state: States = x, x.new_zeros(leading)
     if steps is None:
         state = _adaptive(rates, state, begin, finish, tol)
     else:
@@ -82,18 +83,19 @@ def ode_log_prob(
     return gained - squares / (2 * sigma_max**2) - dim / 2 * math.log(2 * math.pi * sigma_max**2)
 
 
-Rates = Callable[[float, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
+Rates = Callable[[float, States], States]
 
 
-def _heun(rates: Rates, state: tuple[Tensor, Tensor], s: float, step: float) -> tuple[Tensor, Tensor]:
+def _heun(rates: Rates, state: States, s: float, step: float) -> States:
     first = rates(s, state)
     second = rates(s + step, (state[0] + step * first[0], state[1] + step * first[1]))
     return state[0] + step / 2 * (first[0] + second[0]), state[1] + step / 2 * (first[1] + second[1])
 
 
-def _adaptive(rates: Rates, state: tuple[Tensor, Tensor], begin: float, finish: float, tol: float) -> tuple[Tensor, Tensor]:
+def _adaptive(rates: Rates, state: States, begin: float, finish: float, tol: float) -> States:
     span = torch.tensor([begin, finish], dtype=torch.float64, device=state[0].device)
-    x, gained = ode_integrator()(lambda s, both: rates(float(s), both), state, span, rtol=tol, atol=tol, method="dopri5")
+    leading = state[1].dim()
+    x, gained = odeint(rates, state, span, leading=leading, rtol=tol, atol=tol, method="dopri5")
     return x[-1], gained[-1]
 
 

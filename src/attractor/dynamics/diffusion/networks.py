@@ -11,6 +11,7 @@ A free `F` is in general no gradient, so that no energy belongs to it. With `F =
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
@@ -27,7 +28,7 @@ from attractor.dynamics.diffusion.model import (
 from attractor.validation import check_count, check_positive
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, ABC):
     """What learned denoisers share: the event's shape, the scale of the data, the score, and no density."""
 
     def __init__(self, event: tuple[int, ...], *, sigma_data: float):
@@ -35,9 +36,9 @@ class Denoiser(nn.Module):
         self.event = tuple(check_count("event", size) for size in event)
         self.sigma_data = check_positive("sigma_data", sigma_data)
 
+    @abstractmethod
     def denoise(self, x: Tensor, sigma: Noise) -> Tensor:
         """The clean data expected behind `x (..., *event)`."""
-        raise NotImplementedError
 
     def score(self, x: Tensor, sigma: Noise) -> Tensor:
         """`(D - x) / sigma^2`."""

@@ -7,19 +7,17 @@ With `f = alpha' / alpha` and `g^2 = (sigma^2)' - 2 f sigma^2` the ODE is `dx/dt
 
 from __future__ import annotations
 
-import importlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from attractor.dynamics.diffusion.model import ScoreModel, check_samples
 from attractor.dynamics.diffusion.schedules import Karras, Schedule
+from attractor.dynamics.ode import odeint
 from attractor.validation import check_positive
 
 
@@ -107,18 +105,20 @@ class Adaptive(Sampler):
     """An adaptive Runge-Kutta method of fifth order; needs the extra `ode` (torchdiffeq).
 
     Raises:
-        ValueError: tolerances that are not positive; when run, torchdiffeq is missing.
+        ValueError: tolerances that are not positive.
+        ImportError: when run, torchdiffeq is missing.
     """
 
     def __init__(self, *, rtol: float = 1e-5, atol: float = 1e-5):
         self.rtol, self.atol = check_positive("rtol", rtol), check_positive("atol", atol)
 
     def run(self, flow: Flow, x: Tensor, times: list[float], generator: torch.Generator | None) -> list[Tensor]:
-        odeint = ode_integrator()
         clock = torch.tensor(times, dtype=torch.float64, device=x.device)
         # the solver is made to stop at each time: beyond the last one the schedule is not defined
         options = {"rtol": self.rtol, "atol": self.atol, "method": "dopri5", "options": {"step_t": clock}}
-        return list(odeint(lambda t, state: flow.drift(state, float(t)), x, clock, **options))
+        leading = x.dim() - len(flow.model.event)
+        (states,) = odeint(lambda t, state: (flow.drift(state[0], t),), (x,), clock, leading=leading, **options)
+        return list(states)
 
     def step(self, flow: Flow, x: Tensor, t: float, after: float, *, last: bool, generator: torch.Generator | None) -> Tensor:
         return self.run(flow, x, [t, after], generator)[-1]
@@ -182,15 +182,3 @@ def sample(
     states = sampler.run(flow, x, times.tolist(), generator)
     last = flow.clean(states[-1], times[-1].item()) if denoise_last else states[-1]
     return Sample(last, times, torch.stack(states) if trace else None)
-
-
-def ode_integrator() -> Callable[..., Any]:
-    """The integrator of torchdiffeq.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    try:
-        return importlib.import_module("torchdiffeq").odeint
-    except ImportError as error:
-        raise ValueError("adaptive integration needs torchdiffeq: pip install 'attractor[ode]'") from error
