@@ -2,6 +2,9 @@
 
 The matrix doubles when it is full, so that an append copies the new rows only. Forgotten rows are left where they are, and
 skipped, until `compact()`.
+
+On a GPU the same folds run. PyTorch's fused attention is no short cut there: it gives the read-out, but neither the potential nor
+the two best rows, which every fold carries, and finding those takes the scores again.
 """
 
 from __future__ import annotations
