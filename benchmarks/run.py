@@ -18,6 +18,7 @@ import import_time
 import machine
 import peak_memory
 import quality
+import sequence
 import speed
 import torch
 from report import Report, Section
@@ -31,6 +32,7 @@ SUBJECTS = {
     "memory": peak_memory,
     "quality": quality,
     "energy": energy_step,
+    "sequence": sequence,
     "exactness": exactness,
     "import": import_time,
 }

@@ -102,7 +102,7 @@ class DenseMemory(Memory):
         self.dim = self.bank.dim
         self.domain = BIPOLAR if isinstance(self.state, Binary) else REAL
         self.inverse_temperature = self.separation.beta if isinstance(self.separation, Tempered) else None
-        self._chosen: tuple[int, Temperature] | None = None
+        self._chosen: tuple[tuple[int, int], Temperature] | None = None
         self._warned_version = -1
 
     @property
@@ -124,9 +124,10 @@ class DenseMemory(Memory):
         return Landscape(self.bank, self.similarity, separation, state_in_motion(self.similarity, self.state))
 
     def _temperature(self) -> Temperature:
-        if self._chosen is None or self._chosen[0] != self.bank.version:
+        versions = self.bank.version, self.similarity.version
+        if self._chosen is None or self._chosen[0] != versions:
             self._require_patterns()
-            self._chosen = self.bank.version, choose_beta(self.bank, self.similarity, state_in_motion(self.similarity, self.state))
+            self._chosen = versions, choose_beta(self.bank, self.similarity, state_in_motion(self.similarity, self.state))
         return self._chosen[1]
 
     def __repr__(self) -> str:
@@ -252,9 +253,8 @@ class DenseMemory(Memory):
         self._warn_over_capacity(torch.cat([lead.detach() for _, lead in parts]))
         return Recall.join([recall for recall, _ in parts])
 
-    @torch.no_grad()
     def energy(self, states: Tensor) -> Tensor:
-        """The energy `(b,)` of `states (b, dim)`; recall never raises it where `self.law.monotone` says so.
+        """The energy `(b,)` of `states (b, dim)`, differentiable; recall never raises it where `self.law.monotone` says so.
 
         Raises:
             TypeError, ValueError: wrong shape, dtype, domain, NaN or infinity, or an empty memory.

@@ -1,7 +1,8 @@
 """The energy landscape of a dense memory: patterns, similarity, separation and state, with nothing left to choose.
 
 `E(x) = A(x) - Psi(s(x))` with the scores `s_mu(x)` of the state against the patterns, the potential `Psi` of the separation, and
-`A(x) = |x|^2 / 2` for a dot product with a continuous state, zero otherwise (Euclidean scores hold it already).
+`A(x) = K(x, x) / 2`, half the score of the state with itself, for a continuous state under a dot product or a kernel, and zero
+otherwise (Euclidean scores hold it already).
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from torch import Tensor
 
 from attractor.bank import Bank
 from attractor.memory.states import Binary, Continuous, Direction, State
-from attractor.read import Dot, Read, ReadOut, Separation, Similarity
-from attractor.read.similarity import widened
+from attractor.read import Dot, Kernel, Linear, Read, ReadOut, Separation, Similarity
 
 
 def state_in_motion(similarity: Similarity, state: State) -> State:
-    """How the state moves: under a similarity of directions it is a direction."""
+    """How the state moves: under a similarity of directions it is a direction, under an affine kernel it moves by its features."""
+    if isinstance(similarity, Kernel) and similarity.affine is not None:
+        return ByFeatures(similarity.affine)
     return Direction() if similarity.unit and not isinstance(state, Binary) else state
 
 
@@ -50,8 +52,8 @@ class Landscape:
 
     def energy_at(self, states: Tensor, potential: Tensor) -> Tensor:
         """The energy `(b,)` of states whose potential is known."""
-        if isinstance(self.similarity, Dot) and isinstance(self.state, Continuous):
-            return widened(states).square().sum(-1) / 2 - potential
+        if isinstance(self.similarity, Dot | Kernel) and isinstance(self.state, Continuous):
+            return self.similarity.paired(states, states) / 2 - potential
         return -potential
 
     def energy(self, states: Tensor) -> Tensor:
@@ -67,3 +69,38 @@ class Landscape:
             return states
         along = (cues * states).sum(-1, keepdim=True)
         return states * along.where(along > 0, cues.norm(dim=-1, keepdim=True))
+
+
+class ByFeatures(Continuous):
+    """A state whose features `W x + b` step to those of the read-out.
+
+    Without a mask that is the read-out itself. With entries fixed at `x_K`, the others minimise `|W (x - r)|` for the read-out
+    `r`, `x_U = r_U - W_U^+ W_K (x_K - r_K)`: the step that the energy `|Phi(x)|^2 / 2 - Psi` never rises along.
+    """
+
+    def __init__(self, feature_map: Linear):
+        self.weight = feature_map.weight
+        self.inverses: dict[bytes, Tensor] = {}
+
+    def fill(self, cues: Tensor, known: Tensor, read_out: Tensor) -> Tensor:
+        return Continuous().fill(cues, known, read_out)
+
+    def move(self, states: Tensor, read_out: Tensor, known: Tensor | None) -> Tensor:
+        if known is None:
+            return super().move(states, read_out, known)
+        weight = self.weight.to(read_out.dtype)
+        gap = torch.where(known, states - read_out, 0) @ weight.T
+        masks, group = known.unique(dim=0, return_inverse=True)
+        closed = torch.zeros_like(read_out)
+        for index, mask in enumerate(masks):
+            rows = group == index
+            closed[rows] = gap[rows] @ self.inverse(weight, mask).T
+        return torch.where(known, states, (read_out - closed).to(states.dtype))
+
+    def inverse(self, weight: Tensor, known: Tensor) -> Tensor:
+        """`W_U^+ (d, D)`, zero in the rows of known entries."""
+        key = known.cpu().numpy().tobytes()
+        if key not in self.inverses:
+            # directions that the map nearly loses would turn rounding into motion
+            self.inverses[key] = torch.linalg.pinv(torch.where(known, 0, weight), rtol=torch.finfo(weight.dtype).eps ** 0.5)
+        return self.inverses[key]

@@ -6,6 +6,9 @@
 | Manhattan | weights sum to one | continuous | yes | no: the mean is not the minimiser of absolute distances |
 | Manhattan | weights sum to one | binary | yes | yes: on -1 and 1 it is the dot product |
 | Manhattan | any | spherical | refused | |
+| kernel | weights sum to one | continuous | yes | yes for a linear or affine feature map that is not normalised, else no |
+| kernel | powers and exponentials | any | refused |  |
+| kernel | any | binary, spherical | refused: its features are neither |  |
 | dot, cosine | powers and exponentials, convex | binary, spherical | yes | yes |
 | dot, cosine | odd polynomial | binary | yes | under single flips only |
 | dot, cosine | odd polynomial | spherical | refused: not convex | |
@@ -21,7 +24,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from attractor.memory.states import Binary, Continuous, Spherical, State
-from attractor.read import Cosine, Dot, Manhattan, Separation, Similarity
+from attractor.read import Cosine, Dot, Kernel, Manhattan, Separation, Similarity
 
 
 class Law(NamedTuple):
@@ -42,6 +45,12 @@ def law_of(similarity: Similarity, separation: Separation, state: State) -> Law:
         >>> law_of(Euclidean(), SoftMax(1.0), Continuous())
         Law(energy=True, monotone=True)
     """
+    if isinstance(similarity, Kernel):
+        if not separation.normalised or type(state) is not Continuous:
+            raise ValueError(
+                f"a kernel goes with a separation whose weights sum to one and a continuous state, got {separation!r} and {state!r}"
+            )
+        return Law(True, similarity.affine is not None)
     if not separation.normalised:
         if not isinstance(similarity, (Dot, Cosine)):
             raise ValueError(f"similarity must be Dot() or Cosine() with {separation!r}: {similarity!r} scores are never positive")

@@ -1,11 +1,15 @@
-"""The separations by name."""
+"""Separations and similarities by name, and from plain data."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
+from attractor.read.kernel import Kernel
 from attractor.read.polynomial import Identity, Polynomial, RectifiedPolynomial
 from attractor.read.separation import Exponential, Separation, SoftMax
+from attractor.read.similarity import SIMILARITIES, Similarity
 from attractor.read.sparse import Entmax, Sparsemax, TopK
 
 SEPARATIONS: dict[str, type[Separation]] = {
@@ -32,3 +36,23 @@ def separation_from(settings: str | dict[str, Any]) -> Separation:
         return SEPARATIONS[name](**arguments)
     except TypeError as error:
         raise ValueError(f"separation {name!r} does not take these settings: {sorted(arguments)}") from error
+
+
+def similarity_from(settings: dict[str, Any], tensors: dict[str, Tensor] | None = None) -> Similarity:
+    """Rebuild a similarity from its `settings()` and `tensors()`; a kernel without tensors gets a new feature map.
+
+    Raises:
+        ValueError: the name is not known, settings came that it does not take, or tensors that do not fit.
+
+    Example:
+        >>> similarity_from({"name": "dot"})
+        Dot()
+    """
+    name = settings.get("name") if isinstance(settings, dict) else None
+    if name == Kernel.name:
+        return Kernel.from_plain(settings, tensors)
+    if not isinstance(name, str) or name not in SIMILARITIES:
+        raise ValueError(f"similarity must be one of {sorted({*SIMILARITIES, Kernel.name})}, got {name!r}")
+    if extra := sorted(set(settings) - {"name"}):
+        raise ValueError(f"similarity {name!r} takes no settings, got {extra}")
+    return SIMILARITIES[name]()

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from attractor.read.best import GROUP, Best, two_best
 from attractor.read.block import Block
-from attractor.read.catalogue import separation_from
+from attractor.read.catalogue import separation_from, similarity_from
 from attractor.read.separation import Separation, Tempered
-from attractor.read.similarity import Cues, Euclidean, Similarity, similarity_from, widened
+from attractor.read.similarity import Cues, Euclidean, Similarity, widened
 from attractor.validation import check_floating, check_known, check_shape
 
 SCORES_PER_BLOCK = 2**22
@@ -133,6 +133,7 @@ class Read:
     def to_plain(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Settings that JSON can hold, and tensors."""
         tensors = {"cues": self.cues} if self.known is None else {"cues": self.cues, "known": self.known}
+        tensors |= {f"similarity.{name}": tensor for name, tensor in self.similarity.tensors().items()}
         separation = self.separation.settings()
         if isinstance(self.separation, Tempered):
             separation["beta"] = self.separation.number
@@ -153,5 +154,7 @@ class Read:
         cues = tensors["cues"]
         check_floating("cues", cues)
         check_shape("cues", cues)
-        similarity, separation = similarity_from(settings.get("similarity", {})), separation_from(settings.get("separation", {}))
+        learned = {name.removeprefix("similarity."): one for name, one in tensors.items() if name.startswith("similarity.")}
+        similarity = similarity_from(settings.get("similarity", {}), learned)
+        separation = separation_from(settings.get("separation", {}))
         return cls(similarity, separation, cues, check_known(tensors.get("known"), cues), project)

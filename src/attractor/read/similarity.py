@@ -46,13 +46,17 @@ class Similarity(ABC):
     unit: ClassVar[bool] = False
     """Whether only directions are compared."""
 
+    @property
+    def version(self) -> int:
+        """Changes when the scores of a learned similarity do."""
+        return 0
+
     def prepare(self, cues: Tensor, known: Tensor | None = None) -> Cues:
         """Make `cues (b, d)` with the mask `known (b, d)` ready for any number of blocks."""
         if known is None:
             return Cues(cues, None, self.offset(cues))
         vectors = torch.where(known, cues, 0)
-        shared = known[:1] if len(known) > 1 and bool((known == known[:1]).all()) else known
-        return Cues(vectors, shared.to(cues.dtype), self.offset(vectors))
+        return Cues(vectors, mask_of(known, cues.dtype), self.offset(vectors))
 
     @abstractmethod
     def relative(self, cues: Cues, block: Block) -> Tensor:
@@ -83,6 +87,10 @@ class Similarity(ABC):
     def settings(self) -> dict[str, Any]:
         """What rebuilds this similarity, as plain data."""
         return {"name": self.name}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it has learned, which belongs to its plain form too."""
+        return {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -184,23 +192,16 @@ def widened(tensor: Tensor) -> Tensor:
     return tensor if tensor.element_size() >= 4 else tensor.float()
 
 
+def mask_of(known: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask `known (b, d)` as numbers; `(1, d)` when every cue knows the same entries."""
+    shared = known[:1] if len(known) > 1 and bool((known == known[:1]).all()) else known
+    return shared.to(dtype)
+
+
 def inverse_length(squares: Tensor) -> Tensor:
     """`1 / sqrt(squares)`, zero where a row has no length."""
     return torch.where(squares > 0, squares, torch.inf).rsqrt()
 
 
 SIMILARITIES: dict[str, type[Similarity]] = {kind.name: kind for kind in (Euclidean, Dot, Cosine, Manhattan)}
-
-
-def similarity_from(settings: dict[str, Any]) -> Similarity:
-    """Rebuild a similarity from its `settings()`.
-
-    Raises:
-        ValueError: the name is not known, or settings came that it does not take.
-    """
-    name = settings.get("name") if isinstance(settings, dict) else None
-    if not isinstance(name, str) or name not in SIMILARITIES:
-        raise ValueError(f"similarity must be one of {sorted(SIMILARITIES)}, got {name!r}")
-    if extra := sorted(set(settings) - {"name"}):
-        raise ValueError(f"similarity {name!r} takes no settings, got {extra}")
-    return SIMILARITIES[name]()
+"""Those that a name alone describes."""

@@ -109,7 +109,9 @@ class Entmax(Sparse):
 
     def value(self, scores: Tensor, weights: Tensor) -> Tensor:
         entropy = (1 - (weights**self.alpha).sum(-1)) / (self.alpha * (self.alpha - 1))
-        return (weights * scores).sum(-1) + entropy / self.resolved
+        # a row that is ruled out scores -inf, which its weight of zero would turn into NaN
+        mean = (weights * scores.masked_fill(weights == 0, 0)).sum(-1)
+        return (mean + entropy / self.resolved).masked_fill((scores == -math.inf).all(-1), -math.inf)
 
     def settings(self) -> dict[str, Any]:
         return {"name": self.name, "alpha": self.alpha, "beta": self.beta}
@@ -186,9 +188,10 @@ def entmax(scaled: Tensor, power: float) -> Tensor:
     """`max(scaled - tau, 0)^power` with `tau` such that each row sums to one; exact gradients to first order.
 
     `tau` lies between `max - 1` and `max - n^(-1/power)`; bisection finds it, and one Newton step at the end both polishes it and
-    carries the gradient.
+    carries the gradient. A row that is -inf throughout gets zeros.
     """
     top = scaled.detach().amax(-1, keepdim=True)
+    top = top.masked_fill(top == -math.inf, 0)
     shifted = scaled - top
     fixed = shifted.detach()
     low, high = torch.full_like(top, -1.0), torch.full_like(top, -(fixed.shape[-1] ** (-1 / power)))
@@ -197,6 +200,7 @@ def entmax(scaled: Tensor, power: float) -> Tensor:
         heavy = rectified_power(fixed - tau, power).sum(-1, keepdim=True) >= 1
         low, high = torch.where(heavy, tau, low), torch.where(heavy, high, tau)
     slope = power * rectified_power(fixed - low, power - 1).sum(-1, keepdim=True)
+    slope = slope.where(slope > 0, 1)
     tau = low + (rectified_power(shifted - low, power).sum(-1, keepdim=True) - 1) / slope
     return rectified_power(shifted - tau, power)
 

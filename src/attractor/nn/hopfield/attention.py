@@ -1,0 +1,264 @@
+"""A layer that associates two sets: every state is completed from the stored patterns (Ramsauer et al. 2021).
+
+`q = W_q x`, `k = W_k y`, `v = W_v y`; `q <- softmax(beta q k^T) k` for `steps - 1` updates, then `softmax(beta q k^T) v W_o`.
+With one step and the soft-max it is multi-head attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+
+from attractor.nn.hopfield.association import Association, Question
+from attractor.read import Separation
+from attractor.validation import check_count, check_floating, check_positive
+
+PROJECTED = ("state", "memory", "value", "out")
+NORMALIZED = ("state", "memory", "value")
+MOST_STEPS = 10_000
+
+
+class HopfieldAttention(nn.Module):
+    """Associates states with stored patterns that come with each call.
+
+    Args:
+        dim: width of a state.
+        heads: how many associations side by side.
+        key_dim: width of a head's association space. Default: `dim / heads`.
+        memory_dim: width of a stored pattern. Default: `dim`.
+        value_dim: width of a value. Default: `memory_dim`.
+        read_dim: width of what a head reads out. Default: `key_dim`.
+        out_dim: width of the output. Default: `dim`.
+        beta: inverse temperature, > 0: a number, or a tensor with one for each head; learned if it is a parameter. Default:
+            `1 / sqrt(key_dim)`, with no projection of states and patterns 1.
+        steps: how often a state is compared with the patterns, the read-out included. None goes on until all rest, which needs
+            `tol`.
+        tol: a head rests once no sample's weights change by more than this (Frobenius norm over its states): samples of a batch
+            then share their number of steps. 0 takes all steps.
+        separation: `"softmax"`, `"sparsemax"`, `"entmax"`, `"top-k"`, or such an object, `TopK(4)` for instance.
+        project: which of `"state"`, `"memory"`, `"value"`, `"out"` have a learned projection. What has none is used by every
+            head as it is.
+        normalize: which of `"state"`, `"memory"`, `"value"` pass a layer norm first; `"space"` also normalises states and patterns
+            of each head after their projection, with one layer norm.
+        connected: values pass the projection of the stored patterns before their own.
+        null_pattern: add a pattern of zeros with a value of zeros, on which a head can rest.
+        bias: of the projections.
+        dropout: probability with which a weight of the read-out is dropped in training.
+        generator: of the first weights.
+
+    Raises:
+        TypeError, ValueError: a size below 1, an unknown name, sizes that do not fit where a projection is missing, or `beta`,
+            `tol`, `separation` out of their range.
+
+    Example:
+        >>> layer = HopfieldAttention(16, heads=2, steps=3)
+        >>> layer(torch.randn(4, 5, 16), torch.randn(4, 7, 16)).shape
+        torch.Size([4, 5, 16])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        heads: int = 1,
+        key_dim: int | None = None,
+        memory_dim: int | None = None,
+        value_dim: int | None = None,
+        read_dim: int | None = None,
+        out_dim: int | None = None,
+        beta: float | Tensor | None = None,
+        steps: int | None = 1,
+        tol: float = 0.0,
+        separation: str | Separation = "softmax",
+        project: Collection[str] = PROJECTED,
+        normalize: Collection[str] = NORMALIZED,
+        connected: bool = False,
+        null_pattern: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        check_names("project", project, PROJECTED)
+        check_names("normalize", normalize, (*NORMALIZED, "space"))
+        self.dim, self.heads = check_count("dim", dim), check_count("heads", heads)
+        self.memory_dim = self.dim if memory_dim is None else check_count("memory_dim", memory_dim)
+        self.value_dim = self.memory_dim if value_dim is None else check_count("value_dim", value_dim)
+        self.key_dim = self._key_dim(key_dim, project)
+        if connected and ("memory" not in project or self.value_dim != self.memory_dim):
+            raise ValueError(
+                f"connected values need a projection of memories of their width, got {self.memory_dim=}, {self.value_dim=}"
+            )
+        self.connected, self.null_pattern = connected, null_pattern
+        self.read_dim = self._read_dim(read_dim, project)
+        inside = self.heads * self.key_dim
+        widths = {
+            "state": (self.dim, inside),
+            "memory": (self.memory_dim, inside),
+            "value": (inside if self.connected else self.value_dim, self.heads * self.read_dim),
+            "out": (self.heads * self.read_dim, self.dim if out_dim is None else check_count("out_dim", out_dim)),
+        }
+        if "out" not in project and out_dim is not None:
+            raise ValueError(f"out_dim must be None without a projection of the output, got {out_dim}")
+        self.maps = nn.ModuleDict({one: projection(*widths[one], bias, generator) for one in PROJECTED if one in project})
+        norms = {"state": self.dim, "memory": self.memory_dim, "value": self.value_dim, "space": self.key_dim}
+        self.norms = nn.ModuleDict({one: nn.LayerNorm(width) for one, width in norms.items() if one in normalize})
+        if not 0 <= tol < float("inf") or (steps is None and tol == 0):
+            raise ValueError(f"tol must be a number of at least 0, and above where steps is None, got {tol!r}")
+        self.association = Association(separation, MOST_STEPS if steps is None else check_count("steps", steps), tol)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
+        self.dropout = dropout
+        self._set_beta((self.key_dim**-0.5 if {"state", "memory"} & set(project) else 1.0) if beta is None else beta)
+
+    def forward(
+        self, states: Tensor, memories: Tensor | None = None, values: Tensor | None = None, *, mask: Tensor | None = None
+    ) -> Tensor:
+        """Complete states from stored patterns.
+
+        Args:
+            states: `(b, l, dim)`.
+            memories: the stored patterns `(b, s, memory_dim)`. Default: the states themselves.
+            values: `(b, s, value_dim)` to read out. Default: the stored patterns.
+            mask: Boolean, True where a state may read a pattern: `(l, s)`, `(b, l, s)`, `(b, 1, s)` or `(b, heads, l, s)`. A state
+                that may read none gets a read-out of zeros.
+
+        Returns:
+            `(b, l, out_dim)`; without a projection of the output the heads side by side, `(b, l, heads * read_dim)`.
+
+        Raises:
+            TypeError, ValueError: wrong shapes or dtypes.
+        """
+        question, read = self._ask(states, memories, values, mask)
+        found = self.association.read(question, read, self.dropout if self.training else 0.0).transpose(1, 2).flatten(2)
+        return self.maps["out"](found) if "out" in self.maps else found
+
+    def weights(self, states: Tensor, memories: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
+        """What each state reads in the end, `(b, heads, l, s)`; the null pattern comes last. Arguments as `forward` takes them."""
+        question, _ = self._ask(states, memories, None, mask, read=False)
+        return self.association.weights(question)
+
+    def energy(self, states: Tensor, memories: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
+        """The energy `(b, heads, l)` of the states in the association space; updates never raise it."""
+        question, _ = self._ask(states, memories, None, mask, read=False)
+        return self.association.energy(question)
+
+    def extra_repr(self) -> str:
+        settings = f"dim={self.dim}, heads={self.heads}, key_dim={self.key_dim}, steps={self.association.steps}"
+        return f"{settings}, separation={self.association.separation.name!r}"
+
+    def _ask(
+        self, states: Tensor, memories: Tensor | None, values: Tensor | None, mask: Tensor | None, *, read: bool = True
+    ) -> tuple[Question, Tensor]:
+        """Everything projected and split into heads."""
+        memories = states if memories is None else memories
+        values = memories if values is None else values
+        check_sets("states", states, self.dim)
+        check_sets("memories", memories, self.memory_dim)
+        if memories.shape[0] != states.shape[0]:
+            raise ValueError(f"memories must have the batch {states.shape[0]} of states, got shape {tuple(memories.shape)}")
+        queries, keys = self._projected(states, "state"), self._projected(memories, "memory")
+        if "space" in self.norms:
+            queries, keys = self.norms["space"](queries), self.norms["space"](keys)
+        answer = self._values(values, memories) if read else keys
+        allowed = checked_mask(mask, states.shape[0], self.heads, states.shape[1], memories.shape[1])
+        if self.null_pattern:
+            keys, answer = (torch.nn.functional.pad(one, (0, 0, 0, 1)) for one in (keys, answer))
+            allowed = None if allowed is None else torch.nn.functional.pad(allowed, (0, 1), value=True)
+        return Question(queries, keys, self.beta.to(queries.dtype).reshape(-1, 1, 1), allowed), answer
+
+    def _values(self, values: Tensor, memories: Tensor) -> Tensor:
+        check_sets("values", values, self.value_dim)
+        if values.shape[:2] != memories.shape[:2]:
+            raise ValueError(f"values must be {tuple(memories.shape[:2])} like the memories, got shape {tuple(values.shape)}")
+        if not self.connected:
+            return self._projected(values, "value")
+        values = self.norms["value"](values) if "value" in self.norms else values
+        values = self.maps["memory"](values)
+        return self._by_heads(self.maps["value"](values) if "value" in self.maps else values)
+
+    def _projected(self, patterns: Tensor, kind: str) -> Tensor:
+        """Normalised, projected, and by heads `(b, heads, n, width)`; what has no projection serves all heads."""
+        patterns = self.norms[kind](patterns) if kind in self.norms else patterns
+        if kind in self.maps:
+            return self._by_heads(self.maps[kind](patterns))
+        return patterns[:, None].expand(-1, self.heads, -1, -1)
+
+    def _by_heads(self, patterns: Tensor) -> Tensor:
+        return patterns.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def _key_dim(self, given: int | None, project: Collection[str]) -> int:
+        """The width of a head's association space, that of whatever enters it as it is."""
+        fixed = {name: width for name, width in (("state", self.dim), ("memory", self.memory_dim)) if name not in project}
+        if fixed:
+            wanted = next(iter(fixed.values())) if given is None else check_count("key_dim", given)
+            if wrong := {name: width for name, width in fixed.items() if width != wanted}:
+                raise ValueError(f"key_dim must be the width of what is not projected, got {wanted} beside {wrong}")
+            return wanted
+        if given is None and self.dim % self.heads:
+            raise ValueError(f"heads must divide dim = {self.dim} where key_dim is not given, got {self.heads}")
+        return self.dim // self.heads if given is None else check_count("key_dim", given)
+
+    def _read_dim(self, given: int | None, project: Collection[str]) -> int:
+        """The width of what a head reads out, that of the values where they are read as they are."""
+        if "value" in project:
+            return self.key_dim if given is None else check_count("read_dim", given)
+        fixed = self.key_dim if self.connected else self.value_dim
+        if given not in (None, fixed):
+            raise ValueError(f"read_dim must be {fixed}, the width of values that are not projected, got {given}")
+        return fixed
+
+    def _set_beta(self, beta: float | Tensor) -> None:
+        """`beta` as a parameter where it is one, else as a buffer, one number for each head."""
+        given = beta if isinstance(beta, Tensor) else torch.tensor(check_positive("beta", beta))
+        if not given.is_floating_point() or given.numel() not in (1, self.heads):
+            raise ValueError(f"beta must hold one number or one for each of {self.heads} heads, got shape {tuple(given.shape)}")
+        if not bool(((given > 0) & given.isfinite()).all()):
+            raise ValueError(f"beta must be positive and finite, got {given.tolist()}")
+        self.beta: Tensor
+        if isinstance(given, nn.Parameter):
+            self.register_parameter("beta", given)
+        else:
+            self.register_buffer("beta", given.expand(self.heads).clone() if given.numel() == 1 else given.flatten().clone())
+
+
+def projection(inputs: int, outputs: int, bias: bool, generator: torch.Generator | None) -> nn.Linear:
+    """A linear map with weights of deviation `1 / sqrt(inputs)` and no shift at first."""
+    linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+    nn.init.normal_(linear.weight, std=inputs**-0.5, generator=generator)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear
+
+
+def check_names(name: str, given: Collection[str], known: tuple[str, ...]) -> None:
+    if isinstance(given, str) or not set(given) <= set(known):
+        raise ValueError(f"{name} must be a collection of names among {list(known)}, got {given!r}")
+
+
+def check_sets(name: str, sets: Tensor, width: int) -> None:
+    """`sets (b, n, width)` of vectors."""
+    check_floating(name, sets)
+    if sets.dim() != 3 or sets.shape[-1] != width:
+        raise ValueError(f"{name} must have shape (b, n, {width}), got {tuple(sets.shape)}")
+
+
+def checked_mask(mask: Tensor | None, *shape: int) -> Tensor | None:
+    """The mask in a form that broadcasts to `(b, heads, l, s)`.
+
+    Raises:
+        TypeError: it is not Boolean.
+        ValueError: another shape.
+    """
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        came = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(f"mask must be a Boolean tensor, True where a state may read a pattern, got {came}")
+    by_heads = mask[:, None] if mask.dim() == 3 else mask
+    fits = mask.dim() in (2, 3, 4) and by_heads.shape[-1] == shape[-1]
+    if not fits or any(have not in (1, want) for have, want in zip(by_heads.shape[::-1], shape[::-1], strict=False)):
+        raise ValueError(f"mask must broadcast to (b, heads, l, s) = {shape}, got shape {tuple(mask.shape)}")
+    return by_heads

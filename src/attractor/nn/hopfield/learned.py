@@ -1,0 +1,138 @@
+"""Layers with learned sets: queries that pool a set into a vector, and stored patterns that any state looks up."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from attractor.nn.hopfield.attention import HopfieldAttention
+from attractor.validation import check_count, check_matrix
+
+
+class HopfieldPooling(nn.Module):
+    """Pools a set into one vector: learned states read the set (multiple-instance learning, Ramsauer et al. 2021).
+
+    Args:
+        dim: width of a learned state, and of the items unless `memory_dim` says otherwise.
+        queries: how many learned states.
+        generator: of the first weights.
+        settings: as `HopfieldAttention` takes them.
+
+    Attributes:
+        queries: `(queries, dim)`, learned.
+        attention: the association.
+
+    Raises:
+        TypeError, ValueError: as `HopfieldAttention`, or `queries` below 1.
+
+    Example:
+        >>> bags = torch.randn(3, 50, 16)
+        >>> HopfieldPooling(16, queries=2)(bags).shape
+        torch.Size([3, 32])
+    """
+
+    def __init__(self, dim: int, *, queries: int = 1, generator: torch.Generator | None = None, **settings: Any):
+        super().__init__()
+        self.attention = HopfieldAttention(dim, generator=generator, **settings)
+        self.queries = small(check_count("queries", queries), self.attention.dim, generator)
+
+    def forward(self, memories: Tensor, values: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
+        """Pool sets `memories (b, s, memory_dim)` into `(b, queries * out_dim)`.
+
+        `values` and `mask` are as `HopfieldAttention` takes them. Sets of different sizes: fill up to `s` and pass
+        `mask (b, 1, s)`, True where an item is real.
+        """
+        return self.attention(self._states(memories), memories, values, mask=mask).flatten(1)
+
+    def weights(self, memories: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """How much each learned state reads of each item, `(b, heads, queries, s)`."""
+        return self.attention.weights(self._states(memories), memories, mask=mask)
+
+    def _states(self, memories: Tensor) -> Tensor:
+        return self.queries.expand(len(memories), -1, -1)
+
+
+class HopfieldLookup(nn.Module):
+    """Looks states up in learned stored patterns: a memory that is trained with the network around it (Ramsauer et al. 2021).
+
+    Args:
+        dim: width of a state, and of the stored patterns unless `memory_dim` says otherwise.
+        memories: how many stored patterns.
+        separate_values: learn a value for each stored pattern; else the pattern itself is read out.
+        generator: of the first weights.
+        settings: as `HopfieldAttention` takes them.
+
+    Attributes:
+        memories: `(memories, memory_dim)`, learned.
+        values: `(memories, value_dim)`, learned, or None.
+        attention: the association.
+
+    Raises:
+        TypeError, ValueError: as `HopfieldAttention`, or `memories` below 1.
+
+    Example:
+        >>> HopfieldLookup(16, memories=100)(torch.randn(3, 5, 16)).shape
+        torch.Size([3, 5, 16])
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        memories: int,
+        separate_values: bool = False,
+        generator: torch.Generator | None = None,
+        **settings: Any,
+    ):
+        super().__init__()
+        self.attention = HopfieldAttention(dim, generator=generator, **settings)
+        count = check_count("memories", memories)
+        self.memories = small(count, self.attention.memory_dim, generator)
+        self.values = small(count, self.attention.value_dim, generator) if separate_values else None
+
+    @classmethod
+    def from_patterns(cls, patterns: Tensor, values: Tensor | None = None, **settings: Any) -> Self:
+        """A layer that recalls `patterns (n, d)`, or their `values (n, e)`, before any training.
+
+        Nothing is projected or normalised; all of `beta`, `steps`, `tol`, `separation`, `heads`, `dropout` can be set. The patterns
+        are the start of a parameter.
+
+        Raises:
+            TypeError, ValueError: no finite matrices, or of different lengths.
+
+        Example:
+            >>> layer = HopfieldLookup.from_patterns(torch.eye(4), beta=20.0, steps=3)
+            >>> layer(torch.tensor([[[0.9, 0.2, 0.0, 0.0]]])).round().tolist()
+            [[[1.0, 0.0, 0.0, 0.0]]]
+        """
+        check_matrix("patterns", patterns)
+        if values is not None:
+            check_matrix("values", values)
+            if len(values) != len(patterns):
+                raise ValueError(f"values must have one row for each of the {len(patterns)} patterns, got {len(values)}")
+            settings["value_dim"] = values.shape[1]
+        dim = patterns.shape[1]
+        layer = cls(dim, memories=len(patterns), separate_values=values is not None, project=(), normalize=(), **settings)
+        layer.memories = nn.Parameter(patterns.detach().clone())
+        layer.values = None if values is None else nn.Parameter(values.detach().clone())
+        return layer
+
+    def forward(self, states: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """Complete `states (b, l, dim)`, to `(b, l, out_dim)`; `mask` as `HopfieldAttention` takes it, with `s` stored patterns."""
+        memories, values = self._stored(len(states))
+        return self.attention(states, memories, values, mask=mask)
+
+    def weights(self, states: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """How much each state reads of each stored pattern, `(b, heads, l, memories)`."""
+        return self.attention.weights(states, self._stored(len(states))[0], mask=mask)
+
+    def _stored(self, batch: int) -> tuple[Tensor, Tensor | None]:
+        values = None if self.values is None else self.values.expand(batch, -1, -1)
+        return self.memories.expand(batch, -1, -1), values
+
+
+def small(count: int, width: int, generator: torch.Generator | None) -> nn.Parameter:
+    """`(count, width)` of deviation 0.02."""
+    return nn.Parameter(0.02 * torch.randn(count, width, generator=generator))
