@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 import torch
@@ -155,3 +156,41 @@ def test_mistake_is_one_line_and_exit_code_2(capsys, monkeypatch, tmp_path, argu
     assert err.startswith("attractor: error: ") and err.count("\n") == 1
     assert all(word in err for word in words), err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "window",
+    [Window(2, -2, -2, 2), Window(-2, 2, 2, -2), Window(1, 1, 1, 1), Window(math.nan, 1, 0, 1), Window(0, 1, 0, math.inf)],
+)
+def test_windows_without_an_inside_are_refused(window):
+    with pytest.raises(ValueError, match="window must have finite left < right"):
+        measure_basins(filled(landscape.ring(3), 8.0), window, resolution=20)
+
+
+@pytest.mark.parametrize(("resolution", "error"), [(0, ValueError), (-1, ValueError), (2.5, TypeError), (True, TypeError)])
+def test_resolution_is_a_count(resolution, error):
+    with pytest.raises(error, match="resolution must be"):
+        measure_basins(filled(landscape.ring(3), 8.0), Window(-2, 2, -2, 2), resolution=resolution)
+
+
+@pytest.mark.parametrize("axis", [(0.54, 0.84), (0.84, -0.54)])
+def test_saddle_is_left_whichever_way_it_leads_out(axis):
+    # the way into the saddle between two memories is at a right angle to the line between them
+    points = torch.tensor([axis, [-one for one in axis]]).double()
+    basins = measure_basins(filled(points, 2.0), Window(-2, 2, -2, 2), resolution=21)  # a cell at the saddle
+    assert int(basins.labels[10, 10]) == BORDER
+    assert len(basins.fixed_points) == 2
+
+
+def test_fixed_point_a_little_off_its_memory_is_a_blend():
+    # between two memories at -1 and 1 the fixed points obey x = tanh(beta x): 0.859 for beta = 1.5
+    points = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).double()
+    basins = measure_basins(filled(points, 1.5), Window(-2, 2, -2, 2), resolution=20)
+    assert [point.stored for point in basins.fixed_points] == [False, False]
+    assert sorted(point.position[0] for point in basins.fixed_points) == pytest.approx([-0.8586, 0.8586], abs=1e-3)
+
+
+def test_memories_close_together_have_a_basin_each():
+    points = torch.tensor([[0.0, 0.0], [0.03, 0.0], [0.0, 0.8]]).double()
+    basins = measure_basins(filled(points, 2e4), Window(-1, 1, -1, 1), resolution=21)
+    assert [point.nearest for point in basins.fixed_points] == [0, 1, 2] and all(point.stored for point in basins.fixed_points)

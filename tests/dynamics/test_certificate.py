@@ -5,7 +5,9 @@ from energy.dense import network_of, states, two_layers, weights
 from attractor.dynamics import relax
 from attractor.dynamics.certificate import certify
 from attractor.dynamics.euler import Euler
-from attractor.energy import lagrangians
+from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, lyapunov, synapses
+from attractor.energy.lanczos import lanczos
+from attractor.read import SoftMax
 
 
 def test_rest_is_certified_sample_by_sample():
@@ -80,3 +82,26 @@ def test_certificate_reads_as_a_summary():
     text = repr(certify(network, relax(network, start, tol=1e-9, max_steps=500, trace=True)))
     for words in ("E_gamma, gamma = ", "steady: 30 of 30", "stable: 30 of 30", "spurious: 0 of 30", "rate held for 30 of 30"):
         assert words in text
+
+
+def test_units_on_a_kink_are_not_certified():
+    network = network_of(lagrangians.ReLU(), torch.tensor([[0.0, 2.0], [2.0, 0.0]]).double(), torch.zeros(2).double())
+    certificate = relax(network, {"x": torch.zeros(1, 2).double()}, "euler", certify=True).certificate
+    assert bool(certificate.steady) and not bool(certificate.stable) and certificate.eigenvalue.tolist() == pytest.approx([1.0])
+    assert "stable: 0 of 1" in repr(certificate)
+
+
+def test_curvature_that_changes_is_measured_along_the_way():
+    patterns = torch.randn(4, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    memory = synapses.MemorySynapse(patterns, separation=SoftMax(4.0))
+    network = EnergyNetwork({"x": Neurons(lagrangians.Tanh(), 6)}, [Connection(memory, ("x",))])
+    certificate = relax(network, states(5, 6, 0), Euler(0.05), tol=1e-8, max_steps=2000, certify=True).certificate
+    assert bool(certificate.rate_held.all()) and certificate.ratio == pytest.approx(0.5) and float(certificate.rise.max()) < 1e-9
+
+
+def test_certificate_of_quadratic_synapses_measures_the_curvature_once(monkeypatch):
+    network, start = two_layers(0)
+    seen = []
+    monkeypatch.setattr(lyapunov, "lanczos", lambda *given, **more: seen.append(len(given[1])) or lanczos(*given, **more))
+    relax(network, start, Euler(0.05), tol=1e-9, max_steps=300, certify=True)
+    assert seen == [1]

@@ -57,6 +57,12 @@ def states(shape, scale=1.0, batch=4, seed=0):
     return scale * torch.randn(batch, *shape, generator=generator, dtype=torch.float64)
 
 
+def fits(lagrangian, shape):
+    """Whether a layer of this shape can have the Lagrangian."""
+    delta = getattr(lagrangian, "delta", 0.0)
+    return not isinstance(delta, torch.Tensor) or delta.shape[-1:] == shape[-1:]
+
+
 def hessian(lagrangian, x):
     """The Hessian `(N, N)` at one state `x (1, *shape)`, from products with unit vectors."""
     units = torch.eye(x.numel(), dtype=x.dtype).view(x.numel(), *x.shape[1:])

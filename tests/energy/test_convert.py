@@ -83,3 +83,64 @@ def test_soft_max_over_channels_stays_over_channels(generator):
 def test_stacks_that_would_become_another_network_are_refused(model, shape, words):
     with pytest.raises(ValueError, match=words):
         from_sequential(model, shape)
+
+
+def test_conversion_draws_nothing():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
+    before = torch.get_rng_state()
+    from_sequential(model, (1, 4, 4))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_bias_of_a_convolution_stays_one_number_a_channel(generator):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh())
+    network = from_sequential(model, (1, 28, 28))
+    assert sum(one.numel() for one in network.parameters()) == sum(one.numel() for one in model.parameters()) == 40
+    x = torch.randn(2, 1, 28, 28, generator=generator)
+    found = relax(network, network.initial(input=x), clamp={"input"})
+    torch.testing.assert_close(network.activations(found.state)["layer1"], model(x))
+
+
+def test_module_used_twice_stays_one():
+    shared = nn.Linear(3, 3)
+    network = from_sequential(nn.Sequential(shared, nn.Tanh(), shared, nn.Tanh(), nn.Linear(3, 3)), 3)
+    assert sum(one.numel() for one in network.parameters()) == 2 * 12
+    assert network.connections[0].synapse.weight is network.connections[2].synapse.weight
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.Sequential(nn.Conv2d(2, 4, 3, groups=2, dilation=2), nn.Tanh()),
+        nn.Sequential(nn.Conv2d(2, 4, 3, stride=(2, 3), padding=(1, 2)), nn.Tanh()),
+        nn.Sequential(nn.AvgPool2d(3, stride=2), nn.Tanh()),
+        nn.Sequential(nn.AvgPool2d((2, 3)), nn.Tanh()),
+    ],
+)
+def test_first_sweep_is_the_pass_of_every_window(model, generator):
+    network = from_sequential(model, (2, 9, 9))
+    x = torch.randn(3, 2, 9, 9, generator=generator)
+    found = relax(network, network.initial(input=x), clamp={"input"})
+    torch.testing.assert_close(network.activations(found.state)["layer1"], model(x), rtol=1e-4, atol=1e-5)
+
+
+class Squared(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) ** 2
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "words"),
+    [
+        (nn.Sequential(Squared(3, 2)), 3, r"model\[0\] must be one of Linear.*got Squared"),
+        (nn.Linear(3, 2), 3, "model must be a Sequential, got Linear"),
+    ],
+)
+def test_what_is_no_plain_stack_is_refused(model, shape, words):
+    with pytest.raises(TypeError, match=words):
+        from_sequential(model, shape)
+
+
+def test_empty_shapes_are_refused():
+    with pytest.raises(ValueError, match="input_shape"):
+        from_sequential(nn.Sequential(nn.Linear(3, 2)), 0)

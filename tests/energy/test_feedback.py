@@ -135,3 +135,40 @@ def test_bad_states_are_refused_by_name(u):
     for function in (system.energy, system.velocity, system.relax):
         with pytest.raises(ValueError, match=r"^u "):
             function(u)
+
+
+@pytest.mark.parametrize(
+    ("lagrangian", "error", "words"),
+    [
+        (lambda h: 3 * h.cos().sum(), ValueError, r"lagrangian must give one number.*\(4,\).*\(\)"),
+        (lambda h: 3 * h.cos(), ValueError, r"lagrangian must give one number.*\(4,\).*\(4, 2\)"),
+        (lambda h: 3.0, ValueError, "lagrangian must give one number.*float"),
+        ("tanh", TypeError, "lagrangian must be a Lagrangian or a function, got str"),
+    ],
+)
+def test_lagrangians_that_are_no_function_of_each_sample_are_refused(lagrangian, error, words):
+    for call in ("energy", "velocity", "relax"):
+        with pytest.raises(error, match=words):
+            getattr(Feedback(A, lagrangian), call)(torch.ones(4, 3))
+
+
+def test_states_of_another_precision_are_refused_by_name():
+    for call in ("energy", "velocity", "relax"):
+        with pytest.raises(ValueError, match=r"u must be torch\.float32 like A, got torch\.float64"):
+            getattr(Feedback(A, lagrangians.Tanh()), call)(torch.ones(1, 3).double())
+
+
+def test_half_precision_has_feedback_too():
+    R = torch.diag(torch.tensor([1.0, 2.0, 4.0]))
+    low, high = (Feedback(A.to(dtype), lagrangians.ReLU(), R=R.to(dtype)) for dtype in (torch.bfloat16, torch.float32))
+    torch.testing.assert_close(low.feedback.float(), high.feedback, rtol=1e-2, atol=1e-2)
+    assert low.gain() == pytest.approx(high.gain(), rel=1e-2)
+    u = torch.ones(1, 3)
+    torch.testing.assert_close(low.velocity(u.bfloat16()).float(), high.velocity(u), rtol=2e-2, atol=2e-2)
+
+
+def test_function_moves_the_same_under_inference_mode():
+    system, u = system_of("cosines"), starts(3)
+    expected = system.velocity(u).detach()
+    with torch.inference_mode():
+        torch.testing.assert_close(system.velocity(starts(3)), expected)

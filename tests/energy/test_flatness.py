@@ -1,9 +1,9 @@
 import pytest
 import torch
-from energy.dense import BOUNDED_CURVATURE, network_of, rk4, states, two_layers, weights
+from energy.dense import BOUNDED_CURVATURE, network_of, states, two_layers, weights
 
-from attractor.dynamics import relax
-from attractor.energy import lagrangians
+from attractor.dynamics import Adaptive, relax
+from attractor.energy import AlteredSystem, Connection, EnergyNetwork, Neurons, lagrangians, synapses
 from attractor.energy.flatness import (
     dead_fraction,
     dead_units,
@@ -13,9 +13,10 @@ from attractor.energy.flatness import (
     is_steady,
     range_projection,
     revive,
-    same_basin_by_flatness,
     steady_from_activations,
 )
+from attractor.energy.lyapunov import KrotovHopfield, Regularised
+from attractor.energy.stability import is_stable, largest_eigenvalue, reduced_eigenvalues, same_basin_by_flatness
 
 WITH_FLATS = {
     "relu": lagrangians.ReLU,
@@ -156,7 +157,8 @@ def test_flat_set_decays_exponentially_to_its_steady_state(kind):
     assert bool((z.abs().amax(-1) > 0).all()) and bool(
         same_basin_by_flatness(network, start, {"x": steady["x"].expand(10, 12)}).all()
     )
-    end = rk4(network.velocity, start, 0.01, 500)[-1]["x"]
+    # five units of time, and a bit of every step for the solver to choose
+    end = relax(network, start, Adaptive(1.0, rtol=1e-11), tol=0, max_steps=5).state["x"]
     torch.testing.assert_close(end, steady["x"] + torch.exp(torch.tensor(-5.0).double()) * z, rtol=1e-8, atol=1e-8)
     torch.testing.assert_close(network.energy({"x": end}), network.energy(start), rtol=1e-12, atol=1e-12)
 
@@ -193,3 +195,85 @@ def test_negative_tolerance_is_refused():
     network = network_of(lagrangians.ReLU(), *weights(3, 0))
     with pytest.raises(ValueError, match="tol"):
         is_steady(network, {"x": torch.zeros(1, 3).double()}, tol=-1.0)
+
+
+def test_revival_of_a_collective_layer_keeps_its_activations():
+    network, start = network_of(lagrangians.Softmax(beta=2.0), *weights(8, 5)), states(6, 8, 5)
+    revived = revive(network, start)
+    pull = network.drives(network.activations(start))["x"] - start["x"]
+    torch.testing.assert_close(revived["x"] - start["x"], pull.mean(-1, keepdim=True).expand_as(pull))
+    torch.testing.assert_close(network.activations(revived)["x"], network.activations(start)["x"])
+    assert float((pull - pull.mean(-1, keepdim=True)).abs().max()) > 0.1
+
+
+def test_clamped_dead_neuron_is_not_spurious():
+    network = EnergyNetwork({"x": Neurons(lagrangians.ReLU(), 2)}, [Connection(synapses.Bias(torch.ones(2)), ("x",))])
+    state = {"x": torch.tensor([[-3.0, 1.0], [-3.0, -3.0]])}
+    assert is_spurious(network, state).tolist() == [True, True]
+    assert is_spurious(network, state, clamp={"x": torch.tensor([True, False])}).tolist() == [False, True]
+    assert is_spurious(network, state, clamp={"x"}).tolist() == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("clamp", "error", "words"),
+    [
+        ({"typo": torch.ones(3, dtype=torch.bool)}, ValueError, "clamp names unknown layers"),
+        ({"x": torch.ones(3)}, TypeError, r"clamp\['x'\] must be a Boolean"),
+        ({"x": torch.ones(4, dtype=torch.bool)}, ValueError, r"clamp\['x'\] must have shape"),
+        ("x", TypeError, "clamp"),
+    ],
+)
+def test_bad_clamps_are_refused_by_name(clamp, error, words):
+    network, state = network_of(lagrangians.ReLU(), *weights(3, 0)), states(2, 3, 0)
+    calls = [
+        lambda: is_steady(network, state, clamp=clamp),
+        lambda: is_spurious(network, state, clamp=clamp),
+        lambda: is_stable(network, state, clamp=clamp),
+        lambda: reduced_eigenvalues(network, state, clamp=clamp),
+        lambda: largest_eigenvalue(network, state, clamp=clamp),
+        lambda: KrotovHopfield(network, clamp=clamp).rate(state),
+        lambda: Regularised(network, clamp=clamp).value(state),
+        lambda: Regularised(network, clamp=clamp).rate(state),
+    ]
+    for call in calls:
+        with pytest.raises(error, match=words):
+            call()
+
+
+def test_names_of_layers_clamp_as_masks_do():
+    network, state = two_layers(0)
+    whole = {"image": torch.ones(6, dtype=torch.bool)}
+    for function in (is_steady, is_stable, largest_eigenvalue):
+        assert torch.equal(function(network, state, clamp={"image"}), function(network, state, clamp=whole))
+
+
+def test_not_a_number_is_refused_by_name():
+    network = network_of(lagrangians.Tanh(), *weights(3, 0))
+    state, function = {"x": torch.full((1, 3), torch.nan).double()}, Regularised(network)
+    for call in (function.value, function.rate, function.bound, function.square, KrotovHopfield(network).value):
+        with pytest.raises(ValueError, match=r"state\['x'\] must be finite"):
+            call(state)
+    with pytest.raises(ValueError, match=r"state\['x'\] must be finite"):
+        energy_gradient(network, state)
+
+
+def test_directions_are_checked_like_states():
+    network, state = network_of(lagrangians.Tanh(), *weights(3, 0)), states(2, 3, 0)
+    with pytest.raises(ValueError, match=r"z must hold every layer"):
+        range_projection(network, state, {})
+    with pytest.raises(ValueError, match=r"z\['x'\] must have shape"):
+        range_projection(network, state, {"x": torch.ones(2, 4).double()})
+
+
+@pytest.mark.parametrize("tol", [float("nan"), -1.0, float("inf")])
+def test_tolerance_is_a_number_that_can_be_met(tol):
+    network, state = network_of(lagrangians.ReLU(), *weights(3, 0)), states(1, 3, 0)
+    calls = (
+        lambda: is_steady(network, state, tol=tol),
+        lambda: is_stable(network, state, tol=tol),
+        lambda: relax(network, state, "euler", tol=tol),
+        lambda: AlteredSystem(network).settle(network.activations(state), tol=tol),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="tol must be a finite number"):
+            call()

@@ -7,7 +7,6 @@ from torch import nn
 from torch.autograd import grad, gradcheck, gradgradcheck
 
 from attractor.energy.lagrangians import (
-    LAGRANGIANS,
     Exp,
     Ghostmax,
     Identity,
@@ -21,7 +20,6 @@ from attractor.energy.lagrangians import (
     Softmax,
     Spherical,
     Tanh,
-    lagrangian_from,
 )
 
 every = pytest.mark.parametrize("lagrangian", ALL, ids=name)
@@ -234,7 +232,8 @@ def test_activations_and_energy_stay_along_flat_directions(lagrangian):
     ids=name,
 )
 def test_number_of_flat_directions(lagrangian, count):
-    assert lagrangian.flat_basis(states((2, 3))).shape == (4, count, 2, 3)
+    basis = lagrangian.flat_basis(states((2, 3)))
+    assert (basis.flatten(2).norm(dim=2) > 0).sum(1).tolist() == [count] * 4
 
 
 def test_rectified_neurons_are_dead_at_and_below_zero():
@@ -307,14 +306,6 @@ def test_flags():
 )
 def test_repr_shows_parameters(lagrangian, shown):
     assert repr(lagrangian) == shown
-
-
-def test_every_name_makes_its_lagrangian():
-    for key, kind in LAGRANGIANS.items():
-        assert type(lagrangian_from(key)) is kind
-    assert repr(lagrangian_from("repu", n=5)) == "RePU(n=5)"
-    with pytest.raises(ValueError, match=r"name .*'softmax'.* got 'soft'"):
-        lagrangian_from("soft")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from energy.dense import BOUNDED_CURVATURE, SMOOTH, network_of, rk4, states, two
 from attractor.dynamics import relax
 from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
 from attractor.energy.altered import AlteredSystem
+from attractor.energy.flatness import flat_directions
 from attractor.energy.lyapunov import Conjugate, KrotovHopfield, Regularised, gain
 from attractor.errors import AttractorWarning, EnergyUnboundedWarning
+from attractor.read import Polynomial
 
 SEEDS = range(5)
 
@@ -111,7 +113,7 @@ def test_gain_is_the_squared_norm_and_grows_with_higher_synapses():
 def test_held_units_have_no_force_and_the_rate_is_theirs():
     network, start = network_of(lagrangians.Tanh(beta=2.0), *weights(6, 0)), states(5, 6, 0)
     mask = torch.tensor([True, False, False, True, False, False])
-    function = Regularised(network, held={"x": mask})
+    function = Regularised(network, clamp={"x": mask})
     x = start["x"].clone().requires_grad_()
     (slope,) = torch.autograd.grad(function.value({"x": x}).sum(), x)
     expected = (slope * network.velocity(start)["x"] * ~mask).sum(-1)
@@ -216,3 +218,50 @@ def test_asymmetric_weights_are_refused_with_the_way_out():
         network_of(lagrangians.Tanh(), torch.tensor([[2.0, -2.0], [2.0, 2.0]]).double(), torch.zeros(2).double())
     with pytest.raises(ValueError, match="square"):
         network_of(lagrangians.Tanh(), torch.zeros(2, 3).double(), torch.zeros(2).double())
+
+
+def quartic_memory():
+    patterns = torch.randn(5, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    memory = synapses.MemorySynapse(patterns, separation=Polynomial(4))
+    return EnergyNetwork({"x": Neurons(lagrangians.Tanh(beta=2.0), 8)}, [Connection(memory, ("x",))])
+
+
+def test_weight_for_a_curvature_that_changes_needs_the_states():
+    network, state = quartic_memory(), states(50, 8, 0)
+    with pytest.raises(ValueError, match=r"states must be given.*MemorySynapse"):
+        Regularised(network)
+    function = Regularised(network, states=state)
+    assert bool((function.rate(state) <= function.bound(state)).all()) and function.ratio == pytest.approx(0.5)
+    assert function.gain == pytest.approx(float(gain(network, state).max()), rel=1e-6)
+
+
+def test_many_states_are_measured_in_parts():
+    network, state = quartic_memory(), states(600, 8, 0)
+    assert Regularised(network, states=state).gain == pytest.approx(float(gain(network, state).max()), rel=1e-6)
+
+
+def test_regularised_energy_grows_quadratically_along_every_flat_direction():
+    for kind in ("relu", "softmax", "layernorm", "ghostmax"):
+        network, start = network_of(BOUNDED_CURVATURE[kind](), *weights(8, 1)), states(6, 8, 1)
+        function = Regularised(network)
+        for rows in flat_directions(network, start)["x"].unbind(1):
+            present = (rows != 0).any(-1)
+            moved = network.activations({"x": start["x"] + 1e4 * rows})["x"] - network.activations(start)["x"]
+            sign = torch.where(moved.abs().amax(-1) < 1e-9, 1, -1)
+            far = function.value({"x": start["x"] + 1e4 * sign[:, None] * rows})[present]
+            torch.testing.assert_close(far / (function.gamma * 1e8 / 2), torch.ones_like(far), rtol=1e-2, atol=0)
+
+
+def test_altered_layers_move_at_their_own_pace():
+    network, start = two_layers(1, taus=(2.0, 0.25))
+    u = network.activations(start)
+    velocity, reached = AlteredSystem(network).velocity(u), network.activations(network.drives(u))
+    for name, tau in (("image", 2.0), ("hidden", 0.25)):
+        torch.testing.assert_close(velocity[name], (reached[name] - u[name]) / tau)
+
+
+def test_altered_motion_refuses_what_is_no_number_and_takes_stages_of_an_integrator():
+    system = AlteredSystem(network_of(lagrangians.Tanh(), *weights(3, 0)))
+    with pytest.raises(ValueError, match=r"u\['x'\] must be finite"):
+        system.velocity({"x": torch.full((1, 3), torch.nan).double()})
+    assert bool(system.velocity({"x": torch.full((1, 3), 1.0 + 1e-6).double()})["x"].isfinite().all())

@@ -6,6 +6,7 @@ from random_networks import random_network, random_state
 
 from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses, to_graphviz
 from attractor.errors import EnergyUnboundedWarning
+from attractor.read import Polynomial, SoftMax
 
 
 def two_layers(hidden=None, patterns=None, **layers):
@@ -244,3 +245,87 @@ def test_a_layer_named_like_a_synapse_keeps_its_own_node():
 def test_truth_values_are_no_sizes():
     with pytest.raises(TypeError, match="shape"):
         Neurons(lagrangians.Tanh(), True)
+
+
+def quartic():
+    return synapses.FunctionSynapse(lambda g: -g.pow(4).sum(-1) / 4, ends=1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: synapses.Lateral.from_matrix(torch.tensor([[2.0, 1.0], [1.0, 0.0]])),
+        quartic,
+        lambda: synapses.MemorySynapse(torch.tensor([[1.0, 2.0], [0.5, -1.0]]), separation=SoftMax(2.0)),
+    ],
+)
+def test_drives_and_curvature_are_the_same_under_inference_mode(make):
+    network = EnergyNetwork({"x": Neurons(lagrangians.Tanh(), 2)}, [Connection(make(), ("x",))])
+    g, z = {"x": torch.tensor([[0.3, -0.7]])}, {"x": torch.tensor([[1.0, 2.0]])}
+    drive, bent = network.drives(g)["x"], network.curvature(g, z)["x"]
+    assert bool((bent != 0).all())
+    with torch.inference_mode():
+        g, z = {"x": torch.tensor([[0.3, -0.7]])}, {"x": torch.tensor([[1.0, 2.0]])}
+        torch.testing.assert_close(network.drives(g)["x"], drive)
+        torch.testing.assert_close(network.curvature(g, z)["x"], bent)
+    with torch.no_grad():  # what was made there, outside
+        torch.testing.assert_close(network.curvature(g, z)["x"], bent)
+
+
+def test_unbounded_energy_is_warned_about_under_inference_mode():
+    with torch.inference_mode():
+        lateral = synapses.Lateral.from_matrix(5 * torch.eye(2))
+    with torch.inference_mode(), pytest.warns(EnergyUnboundedWarning, match="gain of 5"):
+        EnergyNetwork({"x": Neurons(lagrangians.Identity(), 2)}, [Connection(lateral, ("x",))])
+
+
+def test_learned_energies_made_under_inference_mode_are_refused_by_name():
+    with torch.inference_mode():
+        synapse = synapses.FunctionSynapse(Weighed(), ends=1)
+        with pytest.raises(ValueError, match="FunctionSynapse must be made outside"):
+            synapse.drive(torch.ones(1, 2))
+
+
+class Weighed(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(2))
+
+    def forward(self, g):
+        return (self.weight * g.square()).sum(-1)
+
+
+def test_function_that_loses_the_gradient_is_refused():
+    synapse = synapses.FunctionSynapse(lambda g: g.detach().sum(-1), ends=1)
+    with pytest.raises(ValueError, match="function must be differentiable"):
+        synapse.drive(torch.ones(1, 2))
+
+
+def test_curvature_of_a_linear_energy_is_zero():
+    network = EnergyNetwork(
+        {"x": Neurons(lagrangians.Tanh(), 2)}, [Connection(synapses.FunctionSynapse(lambda g: -g.sum(-1), ends=1), ("x",))]
+    )
+    assert network.curvature({"x": torch.ones(1, 2)}, {"x": torch.ones(1, 2)})["x"].tolist() == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [0.5, 1.5])
+def test_half_precision_networks_are_built_and_warned_about(dtype, scale, recwarn):
+    matrix = (scale * torch.eye(40)).to(dtype)
+    lateral, dense = synapses.Lateral.from_matrix(matrix), synapses.Dense.from_matrix(matrix)
+    assert lateral.concave_in(0) and not synapses.Lateral.from_matrix(-matrix).concave_in(0)
+    EnergyNetwork({"x": Neurons(lagrangians.Identity(), 40)}, [Connection(lateral, ("x",))])
+    neurons = {name: Neurons(lagrangians.Identity(), 40) for name in "ab"}
+    EnergyNetwork(neurons, [Connection(dense, ("a", "b"))])
+    assert len([one for one in recwarn if one.category is EnergyUnboundedWarning]) == (2 if scale > 1 else 0)
+
+
+def test_square_of_a_memory_is_quadratic_and_bounded_where_it_is_weak(recwarn):
+    def build(scale):
+        memory = synapses.MemorySynapse(scale * torch.eye(2), separation=Polynomial(2))
+        return EnergyNetwork({"x": Neurons(lagrangians.Identity(), 2)}, [Connection(memory, ("x",))])
+
+    build(0.5)
+    assert not recwarn.list
+    with pytest.warns(EnergyUnboundedWarning, match="gain of 2.25"):
+        build(1.5)

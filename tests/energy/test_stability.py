@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from energy.dense import network_of, states, two_layers, weights
@@ -5,7 +7,7 @@ from energy.dense import network_of, states, two_layers, weights
 from attractor.dynamics import relax
 from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
 from attractor.energy.lanczos import lanczos
-from attractor.energy.stability import is_stable, largest_eigenvalue, reduced_eigenvalues
+from attractor.energy.stability import is_stable, largest_eigenvalue, reduced_eigenvalues, same_basin_by_flatness
 from attractor.energy.vectors import joined, parted
 
 KINDS = {
@@ -120,8 +122,8 @@ def test_held_units_do_not_count():
     full = jacobians(network, state)[:, ~mask][:, :, ~mask]
     expected = torch.linalg.eigvals(full).real.sort(dim=-1, descending=True).values
     held = {"x": mask}
-    torch.testing.assert_close(torch.stack(reduced_eigenvalues(network, state, held=held)), expected, rtol=0, atol=1e-9)
-    found = largest_eigenvalue(network, state, held=held, dense_rank=1)
+    torch.testing.assert_close(torch.stack(reduced_eigenvalues(network, state, clamp=held)), expected, rtol=0, atol=1e-9)
+    found = largest_eigenvalue(network, state, clamp=held, dense_rank=1)
     torch.testing.assert_close(found, expected[:, 0], rtol=0, atol=1e-8)
 
 
@@ -140,8 +142,8 @@ def test_state_on_the_way_is_not_called_stable():
 
 def test_single_held_units_of_a_collective_layer_are_refused():
     network = network_of(lagrangians.Softmax(), *weights(3, 0))
-    with pytest.raises(ValueError, match=r"held\['x'\]"):
-        reduced_eigenvalues(network, states(1, 3, 0), held={"x": torch.tensor([True, False, False])})
+    with pytest.raises(ValueError, match=r"clamp\['x'\]"):
+        reduced_eigenvalues(network, states(1, 3, 0), clamp={"x": torch.tensor([True, False, False])})
 
 
 @pytest.mark.parametrize("n", [1, 3, 40])
@@ -160,3 +162,95 @@ def test_lanczos_stays_within_the_space_of_its_start():
     torch.testing.assert_close(lanczos(lambda x: values * x, start), torch.tensor([-1.0, 5.0, -2.0]).double())
     with pytest.raises(ValueError, match="start"):
         lanczos(lambda x: values * x, torch.zeros(1, 3).double())
+
+
+@pytest.mark.parametrize(
+    ("lagrangian", "W", "stable"),
+    [
+        (lagrangians.ReLU(), [[2.0]], False),
+        (lagrangians.ReLU(), [[0.5]], True),
+        (lagrangians.LeakyReLU(0.01), [[2.0]], False),
+        (lagrangians.LeakyReLU(0.01), [[0.5]], True),
+        (lagrangians.ReLU(), [[0.0, 2.0], [2.0, 0.0]], False),
+        (lagrangians.ReLU(), [[0.0, -2.0], [-2.0, 0.0]], False),  # each neuron alive by itself is stable, both together are not
+        (lagrangians.Spherical(eps=0.0), [[2.0, 0.0], [0.0, 1.0]], False),
+        (lagrangians.LayerNorm(eps=0.0), [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], False),
+    ],
+)
+@pytest.mark.parametrize("aside", [0.0, 1e-9, -1e-9])
+def test_steady_state_on_a_kink_is_stable_only_if_it_is_on_all_sides(lagrangian, W, stable, aside):
+    W = torch.tensor(W).double()
+    network = network_of(lagrangian, W, torch.zeros(len(W)).double())
+    state = {"x": torch.full((1, len(W)), aside).double()}
+    if isinstance(lagrangian, (lagrangians.Spherical, lagrangians.LayerNorm)):
+        state = {"x": torch.zeros(1, len(W)).double()}
+    assert bool(is_stable(network, state)) == stable
+    certificate = relax(network, state, "euler", max_steps=0, certify=True).certificate
+    assert bool(certificate.stable) == stable
+
+
+def test_kink_far_from_the_state_does_not_count():
+    network = network_of(lagrangians.ReLU(), torch.tensor([[2.0]]).double(), torch.tensor([-1e-3]).double())
+    assert bool(is_stable(network, {"x": torch.tensor([[-1e-3]]).double()}))
+    assert not bool(is_stable(network, {"x": torch.tensor([[-1e-3]]).double()}, tol=1e-2))
+
+
+def test_dead_states_move_with_the_slowest_layer_that_is_not_held():
+    neurons = {"a": Neurons(lagrangians.ReLU(), 2, tau=0.5), "b": Neurons(lagrangians.ReLU(), 1, tau=4.0)}
+    network = EnergyNetwork(neurons, [Connection(synapses.Bias(-torch.ones(2)), ("a",))])
+    state = {"a": -torch.ones(1, 2), "b": -torch.ones(1, 1)}
+    assert largest_eigenvalue(network, state).tolist() == [-0.25]
+    assert largest_eigenvalue(network, state, clamp={"b"}).tolist() == [-2.0]
+    assert largest_eigenvalue(network, state, clamp={"b": None, "a": torch.tensor([True, False])}).tolist() == [-2.0]
+    assert largest_eigenvalue(network, state, clamp={"a", "b"}).tolist() == [-math.inf]
+
+
+@pytest.mark.parametrize("kind", ["layernorm", "softmax", "tanh"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rank_and_eigenvalues_survive_lower_precision(kind, dtype):
+    make = {
+        "layernorm": lambda: lagrangians.LayerNorm(eps=0.0),
+        "softmax": lambda: lagrangians.Softmax(beta=2.0),
+        "tanh": lagrangians.Tanh,
+    }[kind]
+    W = weights(16, 0)[0].to(dtype)
+    state = {"x": states(3, 16, 0, scale=1.0)["x"].to(dtype)}
+    low = network_of(make(), W, torch.zeros(16, dtype=dtype))
+    exact = network_of(make(), W.double(), torch.zeros(16).double())
+    expected = reduced_eigenvalues(exact, {"x": state["x"].double()})
+    found = reduced_eigenvalues(low, state)
+    assert [len(one) for one in found] == [len(one) for one in expected]
+    for one, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.double(), right, rtol=0, atol=1e-4 if dtype == torch.float32 else 0.1)
+    alone = largest_eigenvalue(low, state, dense_rank=1).double()
+    torch.testing.assert_close(
+        alone, torch.stack([one[0] for one in expected]), rtol=0, atol=1e-3 if dtype == torch.float32 else 0.1
+    )
+
+
+def test_verdicts_are_the_same_under_inference_mode():
+    network = network_of(lagrangians.Tanh(beta=2.0), torch.tensor([[2.0]]).double(), torch.zeros(1).double())
+    with torch.inference_mode():
+        state = {"x": torch.zeros(1, 1).double()}
+        assert not bool(is_stable(network, state)) and largest_eigenvalue(network, state).tolist() == pytest.approx([3.0])
+        assert not bool(relax(network, state, "euler", certify=True).certificate.stable)
+
+
+def test_basin_is_told_by_flatness_only_where_it_is_certain():
+    network = network_of(lagrangians.Tanh(beta=2.0), torch.tensor([[2.0]]).double(), torch.zeros(1).double())
+    steady = {"x": torch.zeros(3, 1).double()}
+    near = {"x": torch.tensor([[1e-7], [1e-17], [0.0]]).double()}  # the first two end at 1.9987
+    assert same_basin_by_flatness(network, near, steady).tolist() == [False, False, True]
+    calm = network_of(lagrangians.Softmax(beta=2.0), *weights(4, 0, gain=0.5))
+    rest = relax(calm, states(1, 4, 0), "euler", tol=1e-13, max_steps=5000).state
+    assert bool(same_basin_by_flatness(calm, {"x": rest["x"] + 100}, rest))  # the same to rounding, and stable
+    wild = network_of(lagrangians.Softmax(beta=12.0), 3 * torch.eye(2).double(), torch.zeros(2).double())
+    tied = {"x": torch.full((1, 2), 1.5).double()}
+    beside = {"x": tied["x"] + torch.tensor([2.3e-16, 0.0])}
+    assert not bool(is_stable(wild, tied)) and not bool(same_basin_by_flatness(wild, beside, tied))
+
+
+def test_basin_is_asked_of_as_many_states_as_there_are_steady_ones():
+    network = network_of(lagrangians.Tanh(), *weights(2, 0))
+    with pytest.raises(ValueError, match="steady must have the batch size 3 of state, got 2"):
+        same_basin_by_flatness(network, {"x": torch.zeros(3, 2).double()}, {"x": torch.zeros(2, 2).double()})

@@ -582,3 +582,15 @@ def test_repr_names_the_synapse_and_its_sizes(name):
     synapse, _ = learnable()[name]
     assert isinstance(synapse, Synapse)
     assert re.fullmatch(r"\w+\([^\n]*\d[^\n]*\)|FunctionSynapse\([\s\S]*\)", repr(synapse))
+
+
+def test_bias_of_size_one_is_shared_along_that_dimension():
+    synapse = Bias(torch.tensor([1.0, 2.0]).view(2, 1, 1))
+    synapse.check([(2, 3, 4)])
+    g = torch.randn(5, 2, 3, 4, generator=torch.Generator().manual_seed(0))
+    assert_close(synapse.energy(g), -(g[:, 0].flatten(1).sum(-1) + 2 * g[:, 1].flatten(1).sum(-1)))
+    (drive,) = synapse.drive(g)
+    assert drive.shape == g.shape and bool((drive[:, 1] == 2).all())
+    for shape in ((3, 3, 4), (2, 3)):
+        with pytest.raises(ValueError, match="Bias"):
+            synapse.check([shape])

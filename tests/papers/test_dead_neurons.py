@@ -4,13 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from attractor.energy import Feedback
 from attractor.papers import paper_module
-from attractor.papers.p05_dead_neurons import local, lyapunov, spurious
-from attractor.papers.p05_dead_neurons.claims import PAPER
+from attractor.papers.p05_dead_neurons import local, lyapunov, spurious, trained
+from attractor.papers.p05_dead_neurons.claims import DEAD, PAPER, TRAINED
 from attractor.papers.p05_dead_neurons.networks import KINDS, network_of, random_states, random_weights
 from attractor.papers.p05_dead_neurons.sizes import SIZES
 
-TINY = replace(SIZES["smoke"], starts=40, descent=400, flat=4, networks=1, states=6, steps=20)
+TINY = replace(SIZES["smoke"], starts=40, descent=400, flat=4, networks=1, rated=1, epochs=1, states=6, steps=20)
 
 
 def quiet(done):
@@ -35,7 +36,7 @@ def test_stationary_sets_are_those_of_the_definition():
 
 def test_energy_has_one_steady_state_among_77_stationary_sets():
     rows = spurious.measure_spurious(TINY, 0, quiet).rows
-    assert rows[0].n == 77 and rows[0].measured == pytest.approx(76 / 77)
+    assert rows[0].n == 1 and rows[0].measured == pytest.approx(76 / 77) and rows[0].note.startswith("76 of 77")
     assert rows[1].ok and rows[2].ok
 
 
@@ -56,7 +57,14 @@ def test_newton_finds_different_steady_states():
 
 
 @pytest.mark.parametrize(
-    "measure", [local.measure_flat_set, local.measure_stability, lyapunov.measure_rate, lyapunov.measure_conjugate]
+    "measure",
+    [
+        local.measure_flat_set,
+        local.measure_stability,
+        lyapunov.measure_rate,
+        lyapunov.measure_conjugate,
+        lyapunov.measure_feedback,
+    ],
 )
 def test_rows_agree_with_their_claims(measure):
     measured = measure(TINY, 0, quiet)
@@ -65,13 +73,47 @@ def test_rows_agree_with_their_claims(measure):
 
 
 def test_rate_is_measured_next_to_its_bound():
-    (chart,) = lyapunov.measure_rate(TINY, 0, quiet).figures
+    measured = lyapunov.measure_rate(TINY, 0, quiet)
+    (chart,) = measured.figures
+    assert -0.76 < measured.rows[0].measured <= -0.75  # at the bound, not just below it
+    assert measured.rows[1].measured > 0
     *measured, guide = chart.series
     assert {one.label for one in measured} == set(KINDS) and guide.style == "guide"
     assert all(y <= bound for one in measured for y, bound in zip(one.y, guide.y, strict=True))
 
 
+def test_too_large_a_weight_is_seen(monkeypatch):
+    class Careless(lyapunov.Regularised):
+        def __init__(self, network):
+            super().__init__(network)
+            self.gain /= 50
+
+    monkeypatch.setattr(lyapunov, "Regularised", Careless)
+    assert lyapunov.measure_rate(TINY, 0, quiet).rows[0].ok is False
+
+
+def test_feedback_through_the_transpose_is_seen(monkeypatch):
+    def plain(A, lagrangian, *, R, c):
+        return Feedback(A, lagrangian, c=c)
+
+    monkeypatch.setattr(lyapunov, "Feedback", plain)
+    assert lyapunov.measure_feedback(TINY, 0, quiet).rows[0].ok is False
+
+
+def test_flat_set_is_measured_where_neurons_are_dead_and_the_motion_rests():
+    for seed in range(3):
+        network, rest = local.resting_with_dead_neurons(seed)
+        assert bool((rest < 0).any()) and float(network.velocity({"x": rest})["x"].abs().max()) <= 1e-13
+
+
+def test_training_leaves_dead_neurons_and_descent_of_the_energy_misleads():
+    pytest.importorskip("sklearn")
+    dead, misled = trained.measure_trained(TINY, 0, quiet).rows
+    assert dead.claim is DEAD and 0 < dead.measured < 1 and dead.n == 40
+    assert misled.claim is TRAINED and misled.measured > 0.5 and "the motion itself: 0 of 40" in misled.note
+
+
 @pytest.mark.slow
 def test_smoke_run_agrees_with_the_paper():
     report = paper_module("05").run("smoke", 0)
-    assert [row.claim.text for row in report.rows if row.ok is not True] == []
+    assert [row.claim.text for row in report.rows if row.ok is not True] == [DEAD.text, TRAINED.text]

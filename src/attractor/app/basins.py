@@ -6,6 +6,7 @@ inverse temperature stored patterns blend, and fixed points lie between them (Ra
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from attractor.memory import DenseMemory
+from attractor.validation import check_count
 
 BORDER = -1
 """The label of cells in no basin: they rest at a saddle, or never."""
@@ -98,7 +100,7 @@ def measure_basins(memory: DenseMemory, window: Window, *, resolution: int = 200
         resolution: cells along a side.
 
     Raises:
-        ValueError: the memory is of another width, dtype, or empty.
+        TypeError, ValueError: the memory is of another width, dtype, or empty; a window without an inside; a bad resolution.
 
     Example:
         >>> from attractor.read import SoftMax
@@ -108,27 +110,33 @@ def measure_basins(memory: DenseMemory, window: Window, *, resolution: int = 200
         >>> [(point.nearest, point.stored, point.share) for point in basins.fixed_points]
         [(0, True, 0.5), (1, True, 0.5)]
     """
-    cells = window.cells(resolution).flatten(0, 1)
+    if not (window.left < window.right and window.bottom < window.top and all(map(math.isfinite, window))):
+        raise ValueError(f"window must have finite left < right and bottom < top, got {window}")
+    cells = window.cells(check_count("resolution", resolution)).flatten(0, 1)
     energy = memory.energy(cells)
     recalled = memory.recall(cells, max_steps=STEPS)
     radius = SAME * (window.right - window.left)
     # ends that share a square of this size are carried on together: near a bifurcation recall creeps for thousands of steps
     _, group = (recalled.patterns / radius).round().unique(dim=0, return_inverse=True)
     first = torch.full((int(group.max()) + 1,), len(group)).scatter_reduce(0, group, torch.arange(len(group)), "amin")
-    limits, settled = carry_on(memory, recalled.patterns[first], radius)
+    limits, settled, moved = carry_on(memory, recalled.patterns[first], radius)
     labels, positions = merged(limits, 2 * radius)
     labels = torch.where(settled, labels, BORDER)[group]
     # a cell at rest that a nudge sends far away lies on a border: its end is a saddle
-    moved = (limits[group] - recalled.patterns).norm(dim=-1)
-    labels[recalled.converged & (moved > 10 * radius)] = BORDER
+    labels[recalled.converged & (moved[group] > 10 * radius)] = BORDER
     return in_order(memory, window, energy.view(resolution, resolution), labels.view(resolution, resolution), positions)
 
 
-def carry_on(memory: DenseMemory, ends: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """Recall further from `ends (k, 2)`, nudged off any saddle: the limits `(k, 2)`, and whether each is at rest."""
-    aside = torch.tensor([0.54, 0.84], dtype=ends.dtype)
-    recalled = memory.recall(ends + radius * aside, tol=1e-9, max_steps=PATIENCE)
-    return recalled.patterns, recalled.converged
+def carry_on(memory: DenseMemory, ends: Tensor, radius: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Recall further from `ends (k, 2)`, nudged off any saddle: the limits `(k, 2)`, whether each is at rest, how far it moved.
+
+    Nudged twice, at a right angle: of a saddle one nudge at least is off the way in.
+    """
+    aside = torch.tensor([[0.54, 0.84], [0.84, -0.54]], dtype=ends.dtype)
+    recalled = memory.recall((ends + radius * aside[:, None]).flatten(0, 1), tol=1e-9, max_steps=PATIENCE)
+    limits = recalled.patterns.unflatten(0, (2, -1))
+    moved, farther = (limits - ends).norm(dim=-1).max(0)
+    return limits[farther, torch.arange(len(ends))], recalled.converged.view(2, -1).all(0), moved
 
 
 def merged(points: Tensor, radius: float) -> tuple[Tensor, Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Held
 from attractor.dynamics.solver import Solver, refuse_collective_masks
+from attractor.energy.clamp import Held
 from attractor.energy.network import EnergyNetwork, State
 from attractor.energy.vectors import largest_entry
 

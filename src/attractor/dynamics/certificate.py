@@ -8,17 +8,16 @@ takes `E_gamma = E + gamma |f|^2 / 2`, which falls strictly until the motion res
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Clamp, Held, held_by
-from attractor.energy.flatness import dead_fraction, is_spurious, is_steady
+from attractor.energy.clamp import Clamp, held_by
+from attractor.energy.flatness import dead_fraction, is_spurious, is_steady, rests
 from attractor.energy.lyapunov import KrotovHopfield, Regularised
-from attractor.energy.network import EnergyNetwork, State
+from attractor.energy.network import EnergyNetwork
 from attractor.energy.stability import largest_eigenvalue
 from attractor.energy.vectors import forces, joined, largest_entry
 
@@ -43,7 +42,8 @@ class Certificate:
         residual: the largest `|drive - x|` of a unit that may move, `(b,)`.
         steady: whether that is within the tolerance, `(b,)`.
         spurious: whether the state is stationary for the energy but no steady state has its activations, `(b,)`.
-        eigenvalue: the largest of the Jacobian that is not due to flat directions, `(b,)`: negative where stable.
+        eigenvalue: the largest of the Jacobian that is not due to flat directions, `(b,)`, at the steepest slope that each unit
+            has within the tolerance: negative where stable.
         dead: the share of flat directions among all, `(b,)`.
 
     The function falls along the continuous motion; a `rise` above rounding tells of steps that were too long, or, for
@@ -114,50 +114,42 @@ def certify(
         >>> certify(network, found).stable.tolist()
         [True]
     """
+    if not bool(relaxation.energy.isfinite().all()):
+        raise ValueError("relaxation must not have diverged to be certified, it holds energies that are not finite")
     state = network.check_state(relaxation.state)
     if not len(relaxation.residual):
         raise ValueError("relaxation must hold at least one sample to certify")
-    held = masks_of(held_by(clamp, network, state), state)
+    held, samples = held_by(clamp, network, state), len(relaxation.residual)
     way = state if relaxation.trace is None else {name: x.flatten(0, 1) for name, x in relaxation.trace.states.items()}
-    samples = len(joined(state))
     # a mask for each sample serves all its states on the way
-    along = {
-        name: mask.expand_as(state[name]).repeat(len(joined(way)) // samples, *[1] * (mask.ndim - 1)) for name, mask in held.items()
-    }
+    along = held.rows(torch.arange(samples, device=relaxation.residual.device).repeat(len(joined(way)) // samples))
+    clamps = {**dict.fromkeys(along.layers), **along.units}
     bounded = all(math.isfinite(layer.lagrangian.curvature_bound) for layer in network.layers.values())
     function: KrotovHopfield
     if bounded or gamma is not None:
-        function = Regularised(network, gamma, states=way, held=along)
-        name, weight, ratio, allowed = "E_gamma", function.gamma, function.ratio, function.bound(way)
+        function = Regularised(network, gamma, states=way, clamp=clamps)
     else:
-        function = KrotovHopfield(network, held=along)
-        name, weight, ratio, allowed = "E", 0.0, 0.0, torch.zeros_like(network.energy(way))
+        function = KrotovHopfield(network, clamp=clamps)
     square = joined(forces(network, way, along)).square().sum(-1)
     # rounding of the rate, in the units of |f|^2
-    slack = 1e3 * torch.finfo(square.dtype).eps * square * (1 + weight)
-    rate_held = (function.rate(way) <= allowed + slack).view(-1, samples).all(0)
+    slack = 1e3 * torch.finfo(square.dtype).eps * square * (1 + function.gamma)
+    rate_held = (function.rate(way) <= function.bound(way) + slack).view(-1, samples).all(0)
     values, energies = function.value(way).view(-1, samples), network.energy(way).view(-1, samples)
     flat = dead_fraction(network, state)
     units = {layer: network.layer(layer).units for layer in state}
     return Certificate(
-        function=name,
-        gamma=weight,
-        ratio=ratio,
+        function="E_gamma" if function.gamma else "E",
+        gamma=function.gamma,
+        ratio=function.ratio,
         rise=largest_rise(values),
         energy_rise=largest_rise(energies),
         rate_held=rate_held,
         residual=largest_entry(forces(network, state, held)),
-        steady=is_steady(network, state, tol=tol, held=held),
-        spurious=is_spurious(network, state, tol=tol, held=held),
-        eigenvalue=largest_eigenvalue(network, state, held=held, dense_rank=DENSE_RANK),
+        steady=is_steady(network, state, tol=tol, clamp=clamp),
+        spurious=is_spurious(network, state, tol=tol, clamp=clamp),
+        eigenvalue=largest_eigenvalue(network, state, clamp=clamp, near=rests(state, tol), dense_rank=DENSE_RANK),
         dead=torch.stack([flat[layer] * units[layer] for layer in flat]).sum(0) / sum(units.values()),
     )
-
-
-def masks_of(held: Held, state: State) -> Mapping[str, Tensor]:
-    """Everything that is held as masks."""
-    whole = {name: torch.ones_like(state[name], dtype=torch.bool) for name in held.layers}
-    return {**whole, **held.units}
 
 
 def largest_rise(values: Tensor) -> Tensor | None:

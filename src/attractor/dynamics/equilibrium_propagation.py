@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Clamp
 from attractor.dynamics.relax import Relaxation, relax
 from attractor.dynamics.solver import Solver
+from attractor.energy.clamp import Clamp
 from attractor.energy.elementwise import Identity
 from attractor.energy.network import Connection, EnergyNetwork, State
 from attractor.energy.neurons import Neurons

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Held
-from attractor.dynamics.solver import Solver, force, refuse_collective_masks
+from attractor.dynamics.solver import Solver, refuse_collective_masks
+from attractor.energy.clamp import Held
 from attractor.energy.network import EnergyNetwork, State
-from attractor.energy.vectors import largest_entry
+from attractor.energy.vectors import forces, largest_entry
 from attractor.validation import check_positive
 
 HALVINGS = 30
@@ -36,7 +36,7 @@ class Euler(Solver):
             refuse_collective_masks(network, held, self)
 
     def step(self, network: EnergyNetwork, state: State, held: Held, time: int) -> tuple[State, Tensor]:
-        pull = force(network, state, held)
+        pull = forces(network, state, held)
         fastest = min(layer.tau for layer in network.layers.values())
         motion = {name: (self.dt * fastest / network.layer(name).tau) * one for name, one in pull.items()}
         moved = {name: x + motion[name] for name, x in state.items()}

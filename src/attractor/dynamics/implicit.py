@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from attractor.dynamics.clamp import Clamp, Held, held_by
 from attractor.dynamics.relax import relax
 from attractor.dynamics.solver import Solver
+from attractor.energy.clamp import Clamp, Held, held_by
 from attractor.energy.network import EnergyNetwork, State
 from attractor.errors import NotConvergedWarning
 
@@ -95,20 +95,17 @@ def adjoint(network: EnergyNetwork, rest: State, held: Held, gradient: State) ->
     """Solve `(I - H D) lambda = gradient` over the units that move, by damped iteration."""
     activations = network.activations(rest)
 
-    def free(z: State) -> State:
-        return {name: held.keep(name, torch.zeros_like(one), one) for name, one in z.items()}
-
     def error(z: State) -> State:
         bent = network.curvature(activations, z)
         back = {name: network.layer(name).lagrangian.hvp(rest[name], bent[name]) for name in z}
-        return free({name: gradient[name] + back[name] - z[name] for name in z})
+        return held.free({name: gradient[name] + back[name] - z[name] for name in z})
 
     def size(z: State) -> float:
         return float(torch.stack([one.double().square().sum() for one in z.values()]).sum().sqrt())
 
-    found, step = free(gradient), 1.0
+    found, step = held.free(gradient), 1.0
     left = error(found)
-    goal = 1e2 * torch.finfo(next(iter(rest.values())).dtype).eps * size(free(gradient))
+    goal = 1e2 * torch.finfo(next(iter(rest.values())).dtype).eps * size(held.free(gradient))
     for _ in range(MOST_ITERATIONS):
         if size(left) <= goal:
             return found

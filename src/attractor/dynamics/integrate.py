@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Held
 from attractor.dynamics.ode import odeint, torchdiffeq
-from attractor.dynamics.solver import Solver, force, refuse_collective_masks
+from attractor.dynamics.solver import Solver, refuse_collective_masks
+from attractor.energy.clamp import Held
 from attractor.energy.network import EnergyNetwork, State
-from attractor.energy.vectors import largest_entry
+from attractor.energy.vectors import forces, largest_entry
 from attractor.validation import check_positive
 
 
@@ -33,7 +33,7 @@ class Integrator(Solver):
         met: list[Tensor] = []
 
         def velocity(_: float, tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            pull = force(network, dict(zip(layers, tensors, strict=True)), held)
+            pull = forces(network, dict(zip(layers, tensors, strict=True)), held)
             if not met:
                 met.append(largest_entry(pull))
             return tuple((fastest / layer.tau) * pull[name] for name, layer in layers.items())

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Held
 from attractor.dynamics.euler import Euler
-from attractor.dynamics.solver import Solver, force, refuse_collective_masks
+from attractor.dynamics.solver import Solver, refuse_collective_masks
+from attractor.energy.clamp import Held
 from attractor.energy.network import EnergyNetwork, State
-from attractor.energy.vectors import largest_entry
+from attractor.energy.vectors import forces, largest_entry
 from attractor.validation import check_count, check_positive
 
 
@@ -50,7 +50,7 @@ class Langevin(Solver):
         temperature = self.temperature_at(time)
         if not temperature:
             return Euler(self.dt).step(network, state, held, time)
-        pull = force(network, state, held)
+        pull = forces(network, state, held)
         fastest = min(layer.tau for layer in network.layers.values())
         # a seed for each step: what has been relaxed before does not change the noise
         generator = torch.Generator().manual_seed(hash((self.seed, time)))

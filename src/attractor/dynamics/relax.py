@@ -13,17 +13,16 @@ from attractor.dynamics.asynchronous import Asynchronous
 from attractor.dynamics.block import Block
 from attractor.dynamics.certificate import Certificate
 from attractor.dynamics.certificate import certify as certificate_of
-from attractor.dynamics.clamp import Clamp, Held, held_by
 from attractor.dynamics.euler import Euler
 from attractor.dynamics.integrate import Adaptive, Heun, RungeKutta4
-from attractor.dynamics.solver import Solver, force
+from attractor.dynamics.solver import Solver
+from attractor.energy.clamp import Clamp, Held, held_by
 from attractor.energy.network import EnergyNetwork, State
-from attractor.energy.vectors import largest_entry
+from attractor.energy.settle import tolerance
+from attractor.energy.vectors import forces, largest_entry
 from attractor.errors import EnergyUnboundedWarning
 from attractor.validation import check_count
 
-TOLERANCES = {torch.float64: 1e-6}
-TOLERANCE = 1e-4
 SOLVERS: dict[str, Callable[[], Solver]] = {
     "block": Block,
     "euler": Euler,
@@ -117,16 +116,12 @@ def relax(
     held = held_by(clamp, network, state)
     solver.check(network, held)
     check_count("max_steps", max_steps, 0)
-    any_layer = next(iter(state.values()))
-    if tol is None:
-        tol = TOLERANCES.get(any_layer.dtype, TOLERANCE)
-    if not tol >= 0:
-        raise ValueError(f"tol must not be negative, got {tol}")
+    tol = tolerance(tol, next(iter(state.values())).dtype)
     with torch.set_grad_enabled(differentiable):
-        found = _relax(network, state, solver, held, float(tol), max_steps, trace or certify)
+        found = _relax(network, state, solver, held, tol, max_steps, trace or certify)
     if not certify:
         return found
-    return replace(found, certificate=certificate_of(network, found, clamp=clamp, tol=float(tol) or None))
+    return replace(found, certificate=certificate_of(network, found, clamp=clamp, tol=tol or None))
 
 
 def solver_from(solver: str | Solver) -> Solver:
@@ -155,7 +150,7 @@ def _relax(network: EnergyNetwork, state: State, solver: Solver, held: Held, tol
         running = running[~rests]
         if trace:
             way.append(state)
-    energy, residual = network.energy(state), largest_entry(force(network, state, held))
+    energy, residual = network.energy(state), largest_entry(forces(network, state, held))
     converged |= residual.detach() < tol
     if lost := int((~energy.detach().isfinite()).sum()):
         text = f"{lost} of {size} samples diverged: their energy is no longer finite"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor
 
-from attractor.dynamics.clamp import Held
+from attractor.energy.clamp import Held
 from attractor.energy.network import EnergyNetwork, State
 
 
@@ -34,12 +33,6 @@ class Solver(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.settings()})"
-
-
-def force(network: EnergyNetwork, state: State, held: Held) -> State:
-    """`drive - x` of each layer, zero where it is held."""
-    drives = network.drives(network.activations(state))
-    return {name: held.keep(name, torch.zeros_like(x), drives[name] - x) for name, x in state.items()}
 
 
 def refuse_collective_masks(network: EnergyNetwork, held: Held, solver: Solver) -> None:

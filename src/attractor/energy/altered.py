@@ -58,7 +58,14 @@ class AlteredSystem:
         return self._function.value(u)
 
     def velocity(self, u: Mapping[str, Tensor]) -> State:
-        """`du/dt`."""
+        """`du/dt`; also at `u` that no state has as its activations, as the stages of an integrator may be.
+
+        Raises:
+            TypeError, ValueError: a bad shape, or NaN.
+        """
+        return self._velocity(self.network.check_state(u, "u"))
+
+    def _velocity(self, u: Mapping[str, Tensor]) -> State:
         reached = self.network.activations(self.state(u))
         return {name: (reached[name] - one) / self.network.layer(name).tau for name, one in u.items()}
 
@@ -79,11 +86,13 @@ class AlteredSystem:
 
         Raises:
             TypeError, ValueError: a bad shape, `dt` not positive, or what no state has as its activations.
+
+        Warns:
+            EnergyUnboundedWarning: samples diverged.
         """
-        u = self.network.check_state(u)
         self.energy(u)
 
         def velocity(vectors: Tensor) -> Tensor:
-            return joined(self.velocity(parted(self.network, vectors)))
+            return joined(self._velocity(parted(self.network, vectors)))
 
-        return settle(velocity, joined(u), dt=dt, tol=tol, max_steps=max_steps)
+        return settle(velocity, joined(self.network.check_state(u, "u")), dt=dt, tol=tol, max_steps=max_steps)

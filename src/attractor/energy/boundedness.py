@@ -16,8 +16,6 @@ import torch
 from torch import Tensor
 
 from attractor.energy.lanczos import lanczos
-from attractor.energy.synapses.bilinear import Bilinear
-from attractor.energy.synapses.lateral import Lateral
 from attractor.errors import EnergyUnboundedWarning
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def warn_if_unbounded(network: EnergyNetwork) -> None:
         degree = max(degree_of(network, one) for one in connections)
         if degree > 2:
             reason = f"whose energy grows with the power {degree:g} of them"
-        elif not all(isinstance(one.synapse, (Bilinear, Lateral)) for one in connections):
+        elif not all(one.synapse.quadratic for one in connections):
             reason = "with a strength that the curvatures of the layers do not bound"
         elif any(one.is_meta for one in network.parameters()):
             continue

@@ -15,8 +15,9 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from attractor.energy.lagrangian import Lagrangian
-from attractor.energy.tempered import Tempered, rounding, total, wide, within
+from attractor.energy.lagrangian import DEAD, Lagrangian
+from attractor.energy.tempered import Tempered, rounding, total, within
+from attractor.read.similarity import widened
 
 
 class Collective(Lagrangian):
@@ -27,19 +28,31 @@ class Collective(Lagrangian):
 
     @abstractmethod
     def axes(self, x: Tensor) -> tuple[int, ...]:
-        """The dimensions of `x` that make up one group."""
+        """The dimensions of states `(b, *shape)` that make up one group.
+
+        Raises:
+            ValueError: a layer cannot have this shape.
+        """
 
     @abstractmethod
     def flat(self, x: Tensor) -> list[Tensor]:
-        """Fields of the shape of `x`, orthonormal in each group, along which activations stay as they are."""
+        """Fields of the shape of `x`, orthonormal in each group and zero where `dead`, along which activations stay as they are."""
+
+    def dead(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x, dtype=torch.bool)
 
     def flat_basis(self, x: Tensor) -> Tensor:
         masks = group_masks(x, self.axes(x))
-        return torch.cat([x.new_zeros(len(x), 0, *x.shape[1:]), *(field[:, None] * masks for field in self.flat(x))], dim=1)
+        return torch.cat([*(field[:, None] * masks for field in self.flat(x)), super().flat_basis(x)], dim=1)
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        self.axes(torch.empty(1, *shape, device="meta"))
 
 
 class Softmax(Tempered, Collective):
     """`L = log sum_i e^(beta x_i) / beta`, `g = softmax(beta x)`. A constant added to a group changes nothing.
+
+    Entries whose activation is next to nothing count as dead, as those of a saturated sigmoid do.
 
     Args:
         beta: inverse temperature, > 0; a number, tensor or parameter.
@@ -62,7 +75,7 @@ class Softmax(Tempered, Collective):
         return (axis_of(x, self.dim),)
 
     def value(self, x: Tensor) -> Tensor:
-        return total((self.beta * wide(x)).logsumexp(self.axes(x), keepdim=True) / self.beta)
+        return total((self.beta * widened(x)).logsumexp(self.axes(x), keepdim=True) / self.beta)
 
     def activation(self, x: Tensor) -> Tensor:
         return self._weights(x).to(x.dtype)
@@ -77,25 +90,31 @@ class Softmax(Tempered, Collective):
         return self.number / 2
 
     def conjugate(self, g: Tensor) -> Tensor:
+        slack = rounding(g.dtype)
         g = within(self, g, low=0.0, high=1.0)
         sums = g.sum(self.axes(g), keepdim=True)
-        check_sums(self, sums, (sums - 1).abs(), "sum to 1")
+        check_sums(self, sums, (sums - 1).abs() > slack, "sum to 1")
         return total(g.xlogy(g) / self.beta)
 
+    def dead(self, x: Tensor) -> Tensor:
+        # all dead ones of a group weigh next to nothing together; of two entries those are dead that a sigmoid calls so
+        return self._weights(x) * x.shape[self.axes(x)[0]] < DEAD / 2
+
     def flat(self, x: Tensor) -> list[Tensor]:
-        return [constant(x, self.axes(x))]
+        alive = (~self.dead(x)).to(x.dtype)
+        return [alive * alive.sum(self.axes(x), keepdim=True).clamp(min=1).rsqrt()]
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.dim == -1 else f", dim={self.dim}")
 
     def _weights(self, x: Tensor) -> Tensor:
-        return (self.beta * wide(x)).softmax(self.axes(x)[0])
+        return (self.beta * widened(x)).softmax(self.axes(x)[0])
 
 
 class Ghostmax(Softmax):
-    """Soft-max with one more choice, nothing, of score 0: `L = log(1 + sum_i e^(beta x_i)) / beta`. No direction is flat.
+    """Soft-max with one more choice, nothing, of score 0: `L = log(1 + sum_i e^(beta x_i)) / beta`.
 
-    Activations sum to less than one: all can be near zero.
+    Activations sum to less than one: all can be near zero. No direction is flat unless choices are dead, nothing included.
 
     Args:
         beta: inverse temperature, > 0; a number, tensor or parameter.
@@ -110,24 +129,31 @@ class Ghostmax(Softmax):
     """
 
     def value(self, x: Tensor) -> Tensor:
-        return total(self._log_partition(x) / self.beta)
+        return total(self._shares(x)[2] / self.beta)
 
     def conjugate(self, g: Tensor) -> Tensor:
+        slack = rounding(g.dtype)
         g = within(self, g, low=0.0, high=1.0)
         sums = g.sum(self.axes(g), keepdim=True)
-        check_sums(self, sums, sums - 1, "sum to 1 at most")
+        check_sums(self, sums, sums > 1 + slack, "sum to 1 at most")
         nothing = (1 - sums).clamp(min=0)
         return total(g.xlogy(g) / self.beta) + total(nothing.xlogy(nothing) / self.beta)
 
     def flat(self, x: Tensor) -> list[Tensor]:
-        return []
-
-    def _log_partition(self, x: Tensor) -> Tensor:
-        z = (self.beta * wide(x)).logsumexp(self.axes(x), keepdim=True)
-        return torch.logaddexp(z, torch.zeros_like(z))
+        _, nothing, _ = self._shares(x)
+        return [field * (nothing * x.shape[self.axes(x)[0]] < DEAD / 2) for field in super().flat(x)]
 
     def _weights(self, x: Tensor) -> Tensor:
-        return (self.beta * wide(x) - self._log_partition(x)).exp()
+        return self._shares(x)[0]
+
+    def _shares(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The weights of the choices and of nothing, and the logarithm of the sum that they were divided by."""
+        axes = self.axes(x)
+        x = widened(x)
+        largest = x.detach().amax(axes, keepdim=True).clamp(min=0)
+        choices, nothing = (self.beta * (x - largest)).exp(), (-self.beta * largest).exp()
+        partition = choices.sum(axes, keepdim=True) + nothing
+        return choices / partition, nothing / partition, self.beta * largest + partition.log()
 
 
 def check_dim(dim: int) -> int:
@@ -154,14 +180,8 @@ def group_masks(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     return (numbers.view(counts) == numbers.view(-1, *[1] * len(counts))).expand(groups, *x.shape[1:])
 
 
-def constant(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """The same entry everywhere, of length one in each group."""
-    return torch.full_like(x, math.prod(x.shape[axis] for axis in axes) ** -0.5)
-
-
-def check_sums(lagrangian: Lagrangian, sums: Tensor, excess: Tensor, rule: str) -> None:
-    """Refuse groups of activations whose `excess` is more than rounding; `sums` is what the message shows."""
-    outside = excess > rounding(excess.dtype)
+def check_sums(lagrangian: Lagrangian, sums: Tensor, outside: Tensor, rule: str) -> None:
+    """Refuse groups of activations that are `outside` of what states can give; `sums` is what the message shows."""
     if bool(outside.any()):
         worst = sums.detach()[outside].flatten()[0].item()
         raise ValueError(f"g must {rule} in each group to be activations of {lagrangian!r}, got {worst:g}")

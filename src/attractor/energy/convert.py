@@ -15,6 +15,7 @@ from attractor.energy.lagrangian import Lagrangian
 from attractor.energy.network import Connection, EnergyNetwork
 from attractor.energy.neurons import Neurons
 from attractor.energy.synapses import Bias, Conv, Dense, Pool, Synapse
+from attractor.energy.synapses.shapes import as_shape
 
 LAGRANGIANS: dict[type[nn.Module], Callable[[Any], Lagrangian]] = {
     nn.Identity: lambda _: Identity(),
@@ -23,12 +24,15 @@ LAGRANGIANS: dict[type[nn.Module], Callable[[Any], Lagrangian]] = {
     nn.Softmax: lambda module: Softmax(dim=module.dim),
     nn.Tanh: lambda _: Tanh(),
 }
+LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.AvgPool1d, nn.AvgPool2d)
 
 
 def from_sequential(
     model: nn.Sequential, input_shape: int | tuple[int, ...], *, visible: Lagrangian | None = None
 ) -> EnergyNetwork:
     """The energy network of the same weights, a copy of them: what feeds forward in `model` also feeds back through the transpose.
+
+    What `model` uses twice, or in every place of a layer, stays one parameter.
 
     Layers are named `input`, `layer1`, `layer2`, ...; a first sweep of the block solver from zeros gives the activations of a model
     with one hidden layer, later ones let the layers agree.
@@ -51,14 +55,17 @@ def from_sequential(
           layer1: Bias((3,))
         )
     """
-    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    if not isinstance(model, nn.Sequential):
+        raise TypeError(f"model must be a Sequential, got {type(model).__name__}")
+    shape = as_shape("input_shape", input_shape)
+    copies: dict[Tensor, nn.Parameter] = {}
     lagrangians: dict[str, Lagrangian] = {"input": Identity() if visible is None else visible}
     shapes, connections = {"input": shape}, []
     probe, bare = torch.zeros(1, *shape), False
     for place, module in enumerate(model):
         lower = next(reversed(shapes))
         probe = forward(module, probe, f"model[{place}]")
-        if isinstance(module, nn.Flatten):
+        if type(module) is nn.Flatten:
             bare = False
             continue
         if type(module) in LAGRANGIANS:
@@ -71,12 +78,15 @@ def from_sequential(
         name, bare = f"layer{len(shapes)}", True
         shapes[name], lagrangians[name] = tuple(probe.shape[1:]), Identity()
         synapse = synapse_of(module, shapes[lower], shapes[name], f"model[{place}]")
+        weight = getattr(module, "weight", None)
+        if weight is not None:
+            synapse.weight = copies.setdefault(weight, copy_of(weight))
         connections.append(Connection(synapse, (lower, name)))
         bias = getattr(module, "bias", None)
         if bias is not None:
             # a convolution has one bias for each channel
-            current = bias.detach().view(-1, *[1] * (len(shapes[name]) - 1)).expand(shapes[name])
-            connections.append(Connection(Bias(current), (name,)))
+            wide = bias.view(-1, *[1] * (len(shapes[name]) - 1))
+            connections.append(Connection(Bias(copies.setdefault(bias, copy_of(wide))), (name,)))
     if not connections:
         raise ValueError("model must hold at least one layer with weights")
     return EnergyNetwork({name: Neurons(lagrangians[name], shapes[name]) for name in shapes}, connections)
@@ -93,36 +103,39 @@ def forward(module: nn.Module, probe: Tensor, what: str) -> Tensor:
 
 
 def synapse_of(module: nn.Module, lower: tuple[int, ...], upper: tuple[int, ...], what: str) -> Synapse:
-    """The synapse with the weights of `module`, between layers of these shapes."""
-    synapse: Dense | Conv
+    """The synapse that does what `module` does between layers of these shapes, without its weights."""
+    if type(module) not in LINEAR:  # a subclass may do something else
+        known = ", ".join(kind.__name__ for kind in (*LINEAR, nn.Flatten, *LAGRANGIANS))
+        raise TypeError(f"{what} must be one of {known}, got {type(module).__name__}")
     if isinstance(module, nn.Linear):
         if math.prod(lower) != module.in_features or len(upper) > 1:
             raise ValueError(
                 f"{what} (Linear) must follow a Flatten where a layer of shape {lower} has {module.in_features} features"
             )
-        synapse = Dense(lower, upper)
-    elif isinstance(module, nn.Conv1d | nn.Conv2d):
+        with torch.device("meta"):  # where nothing is drawn
+            return Dense(lower, upper)
+    if isinstance(module, nn.Conv1d | nn.Conv2d):
         if module.padding_mode != "zeros" or isinstance(module.padding, str):
             raise ValueError(f"{what} must pad with zeros by a number, got {module.padding!r}, {module.padding_mode!r}")
-        synapse = Conv(
-            module.in_channels,
-            module.out_channels,
-            tuple(module.kernel_size),
-            stride=tuple(module.stride),
-            padding=tuple(module.padding),
-            dilation=tuple(module.dilation),
-            groups=module.groups,
-        )
-    elif isinstance(module, nn.AvgPool1d | nn.AvgPool2d):
-        odd = [name for name in ("padding", "ceil_mode", "divisor_override") if set(as_tuple(getattr(module, name, 0))) - {0, None}]
-        if odd:
-            raise ValueError(f"{what} must pool whole windows, got {module} with {', '.join(odd)}")
-        return Pool(module.kernel_size, stride=module.stride)
-    else:
-        known = "Linear, Conv1d, Conv2d, AvgPool1d, AvgPool2d, Flatten and the activations ReLU, Tanh, Sigmoid, Softmax, Identity"
-        raise TypeError(f"{what} must be one of {known}, got {type(module).__name__}")
-    synapse.weight = nn.Parameter(module.weight.detach().clone())
-    return synapse
+        with torch.device("meta"):
+            return Conv(
+                module.in_channels,
+                module.out_channels,
+                module.kernel_size,
+                stride=module.stride,
+                padding=module.padding,
+                dilation=module.dilation,
+                groups=module.groups,
+            )
+    assert isinstance(module, nn.AvgPool1d | nn.AvgPool2d)
+    odd = [name for name in ("padding", "ceil_mode", "divisor_override") if set(as_tuple(getattr(module, name, 0))) - {0, None}]
+    if odd:
+        raise ValueError(f"{what} must pool whole windows, got {module} with {', '.join(odd)}")
+    return Pool(module.kernel_size, stride=module.stride)
+
+
+def copy_of(value: Tensor) -> nn.Parameter:
+    return nn.Parameter(value.detach().clone())
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

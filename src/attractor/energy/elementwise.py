@@ -15,12 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attractor.energy.lagrangian import Elementwise
-from attractor.energy.tempered import Tempered, total, wide, within
+from attractor.energy.lagrangian import DEAD, Elementwise
+from attractor.energy.tempered import Tempered, total, within
+from attractor.read.similarity import widened
 from attractor.validation import check_count, check_positive
-
-SATURATED = 1e-12
-"""A sigmoid neuron is dead where its slope is below this part of the largest one."""
 
 
 class Identity(Elementwise):
@@ -34,7 +32,7 @@ class Identity(Elementwise):
     bounded = False
 
     def value(self, x: Tensor) -> Tensor:
-        return total(wide(x).square()) / 2
+        return total(widened(x).square()) / 2
 
     def activation(self, x: Tensor) -> Tensor:
         return x
@@ -76,7 +74,7 @@ class RePU(Elementwise):
         self.n = check_count("n", n, least=2)
 
     def value(self, x: Tensor) -> Tensor:
-        return total(wide(x).relu() ** self.n) / self.n
+        return total(widened(x).relu() ** self.n) / self.n
 
     def activation(self, x: Tensor) -> Tensor:
         return x.relu() ** (self.n - 1)
@@ -134,7 +132,7 @@ class LeakyReLU(Elementwise):
         self.negative_slope = check_positive("negative_slope", negative_slope)
 
     def value(self, x: Tensor) -> Tensor:
-        x = wide(x)
+        x = widened(x)
         return total(x * self.activation(x)) / 2
 
     def activation(self, x: Tensor) -> Tensor:
@@ -184,7 +182,7 @@ class Power(Elementwise):
         self.n = n
 
     def value(self, x: Tensor) -> Tensor:
-        return total(wide(x) ** self.n) / self.n
+        return total(widened(x) ** self.n) / self.n
 
     def activation(self, x: Tensor) -> Tensor:
         return x ** (self.n - 1)
@@ -223,15 +221,15 @@ class Tanh(Tempered, Elementwise):
     bounded = True
 
     def value(self, x: Tensor) -> Tensor:
-        z = self.beta * wide(x)
+        z = self.beta * widened(x)
         # without |z|, whose second derivative autograd loses at 0
         return total((softplus(2 * z) - z - math.log(2)) / self.beta)
 
     def activation(self, x: Tensor) -> Tensor:
-        return (self.beta * wide(x)).tanh().to(x.dtype)
+        return (self.beta * widened(x)).tanh().to(x.dtype)
 
     def slope(self, x: Tensor) -> Tensor:
-        z = 2 * self.beta * wide(x)
+        z = 2 * self.beta * widened(x)
         # 1 - tanh^2 would lose all digits where it saturates
         return (4 * self.beta * z.sigmoid() * (-z).sigmoid()).to(x.dtype)
 
@@ -244,7 +242,7 @@ class Tanh(Tempered, Elementwise):
         return total(((1 + g).xlogy(1 + g) + (1 - g).xlogy(1 - g)) / (2 * self.beta))
 
     def dead(self, x: Tensor) -> Tensor:
-        return self.slope(wide(x)) < SATURATED * self.curvature_bound
+        return self.slope(widened(x)) < DEAD * self.curvature_bound
 
 
 class Sigmoid(Tempered, Elementwise):
@@ -264,13 +262,13 @@ class Sigmoid(Tempered, Elementwise):
     bounded = True
 
     def value(self, x: Tensor) -> Tensor:
-        return total(softplus(self.beta * wide(x)) / self.beta)
+        return total(softplus(self.beta * widened(x)) / self.beta)
 
     def activation(self, x: Tensor) -> Tensor:
-        return (self.beta * wide(x)).sigmoid().to(x.dtype)
+        return (self.beta * widened(x)).sigmoid().to(x.dtype)
 
     def slope(self, x: Tensor) -> Tensor:
-        z = self.beta * wide(x)
+        z = self.beta * widened(x)
         return (self.beta * z.sigmoid() * (-z).sigmoid()).to(x.dtype)
 
     @property
@@ -282,7 +280,7 @@ class Sigmoid(Tempered, Elementwise):
         return total((g.xlogy(g) + (1 - g).xlogy(1 - g)) / self.beta)
 
     def dead(self, x: Tensor) -> Tensor:
-        return self.slope(wide(x)) < SATURATED * self.curvature_bound
+        return self.slope(widened(x)) < DEAD * self.curvature_bound
 
 
 def softplus(z: Tensor) -> Tensor:

@@ -12,13 +12,15 @@ import math
 from torch import Tensor
 
 from attractor.energy.lagrangian import Elementwise
-from attractor.energy.tempered import Tempered, total, wide, within
+from attractor.energy.tempered import Tempered, total, within
+from attractor.read.similarity import widened
 
 
 class Exp(Tempered, Elementwise):
     """`L = sum e^(beta x) / beta`, `g = e^(beta x)`.
 
-    Overflows from `beta x = 709.8` in float64 and `88.8` in float32. Entries whose activation underflows to zero count as dead.
+    Overflows from `beta x = 709.8` in float64, `88.8` in float32, `11.1` in float16.
+    Entries whose activation underflows to zero count as dead.
 
     Args:
         beta: inverse temperature, > 0; a number, tensor or parameter.
@@ -35,10 +37,10 @@ class Exp(Tempered, Elementwise):
     bounded = False
 
     def value(self, x: Tensor) -> Tensor:
-        return total((self.beta * wide(x)).exp() / self.beta)
+        return total((self.beta * widened(x)).exp() / self.beta)
 
     def activation(self, x: Tensor) -> Tensor:
-        return (self.beta * wide(x)).exp().to(x.dtype)
+        return (self.beta * widened(x)).exp().to(x.dtype)
 
     def slope(self, x: Tensor) -> Tensor:
         return self.beta * self.activation(x)
@@ -58,7 +60,7 @@ class Exp(Tempered, Elementwise):
 class RectifiedExp(Tempered, Elementwise):
     """`L = sum [e^(beta max(x, 0)) / beta - max(x, 0)]`, `g = e^(beta max(x, 0)) - 1`. Entries with `x <= 0` are dead.
 
-    Overflows from `beta x = 709.8` in float64 and `88.8` in float32.
+    Overflows from `beta x = 709.8` in float64, `88.8` in float32, `11.1` in float16.
 
     Args:
         beta: inverse temperature, > 0; a number, tensor or parameter.
@@ -75,14 +77,14 @@ class RectifiedExp(Tempered, Elementwise):
     bounded = False
 
     def value(self, x: Tensor) -> Tensor:
-        x = wide(x).relu()
+        x = widened(x).relu()
         return total((self.beta * x).exp() / self.beta - x)
 
     def activation(self, x: Tensor) -> Tensor:
-        return (self.beta * wide(x).relu()).expm1().to(x.dtype)
+        return (self.beta * widened(x).relu()).expm1().to(x.dtype)
 
     def slope(self, x: Tensor) -> Tensor:
-        return (self.beta * (self.beta * wide(x).relu()).exp() * (x > 0)).to(x.dtype)
+        return (self.beta * (self.beta * widened(x).relu()).exp() * (x > 0)).to(x.dtype)
 
     @property
     def curvature_bound(self) -> float:

@@ -17,9 +17,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from attractor.energy.differentiate import gradients
 from attractor.energy.lagrangian import Lagrangian
 from attractor.energy.settle import Settled, settle
+from attractor.energy.synapses.shapes import check_numbers
 from attractor.errors import EnergyUnboundedWarning
+from attractor.read.similarity import widened
 from attractor.validation import check_finite, check_floating, check_matrix
 
 
@@ -58,6 +61,8 @@ class Feedback(nn.Module):
     ):
         super().__init__()
         check_matrix("A", A)
+        if not callable(lagrangian):
+            raise TypeError(f"lagrangian must be a Lagrangian or a function, got {type(lagrangian).__name__}")
         hidden, visible = A.shape
         factor = torch.eye(visible, dtype=A.dtype, device=A.device) if R is None else cholesky_factor(R, visible).to(A)
         self.A = nn.Parameter(A.detach().clone())
@@ -86,35 +91,48 @@ class Feedback(nn.Module):
     @property
     def feedback(self) -> Tensor:
         """The feedback weights `B = R^-1 A^T`, `(N, M)`."""
-        return torch.cholesky_solve(self.A.T, self.factor)
+        return torch.cholesky_solve(widened(self.A.T), widened(self.factor)).to(self.A)
 
     @torch.no_grad()
     def gain(self) -> float:
         """`h_max |A R^-1 A^T|`: below 1 the energy has a lower bound. Infinite where the curvature has none or is not known."""
         if not isinstance(self.lagrangian, Lagrangian):
             return float("inf")
-        return self.lagrangian.curvature_bound * float(torch.linalg.matrix_norm(self.A @ self.feedback, 2))
+        return self.lagrangian.curvature_bound * float(torch.linalg.matrix_norm(widened(self.A @ self.feedback), 2))
 
     def energy(self, u: Tensor) -> Tensor:
         """`E_R`, `(b,)`, of states `(b, N)`."""
-        u = check_matrix("u", u, self.A.shape[1])
-        value = self.lagrangian.value if isinstance(self.lagrangian, Lagrangian) else self.lagrangian
-        return (u @ self.factor).square().sum(-1) / 2 - value(u @ self.A.T + self.c)
+        u = self.checked(u)
+        return (u @ self.factor).square().sum(-1) / 2 - self.value(u @ self.A.T + self.c)
+
+    def value(self, hidden: Tensor) -> Tensor:
+        """`L` of hidden states `(b, M)`, `(b,)`.
+
+        Raises:
+            ValueError: the function gives something other than one number for each sample.
+        """
+        if isinstance(self.lagrangian, Lagrangian):
+            return self.lagrangian.value(hidden)
+        return check_numbers("lagrangian", self.lagrangian(hidden), len(hidden))
 
     def activation(self, hidden: Tensor) -> Tensor:
         """`g = grad L` of hidden states `(b, M)`."""
         if isinstance(self.lagrangian, Lagrangian):
             return self.lagrangian.activation(hidden)
-        differentiable = torch.is_grad_enabled() and hidden.requires_grad
-        with torch.enable_grad():
-            point = hidden if differentiable else hidden.detach().requires_grad_()
-            (found,) = torch.autograd.grad(self.lagrangian(point).sum(), point, create_graph=differentiable)
-        return found
+        return gradients(self.value, hidden)[0]
 
     def velocity(self, u: Tensor) -> Tensor:
         """`u'`, `(b, N)`."""
-        u = check_matrix("u", u, self.A.shape[1])
+        return self._velocity(self.checked(u))
+
+    def _velocity(self, u: Tensor) -> Tensor:
         return self.activation(u @ self.A.T + self.c) @ self.feedback.T - u
+
+    def checked(self, u: Tensor) -> Tensor:
+        check_matrix("u", u, self.A.shape[1])
+        if u.dtype != self.A.dtype:
+            raise ValueError(f"u must be {self.A.dtype} like A, got {u.dtype}")
+        return u
 
     def relax(self, u: Tensor, *, dt: float = 0.5, tol: float | None = None, max_steps: int = 1000) -> Settled:
         """Where the motion from `u (b, N)` comes to rest, by Euler steps; gradients reach `u` and all parameters.
@@ -130,8 +148,11 @@ class Feedback(nn.Module):
 
         Raises:
             TypeError, ValueError: a bad shape, or `dt` not positive.
+
+        Warns:
+            EnergyUnboundedWarning: samples diverged.
         """
-        return settle(self.velocity, u, dt=dt, tol=tol, max_steps=max_steps)
+        return settle(self._velocity, self.checked(u), dt=dt, tol=tol, max_steps=max_steps)
 
     def forward(self, u: Tensor) -> Tensor:
         """The velocity."""
@@ -147,9 +168,10 @@ def cholesky_factor(R: Tensor, size: int) -> Tensor:
     check_matrix("R", R, size)
     if R.shape[0] != size:
         raise ValueError(f"R must have shape ({size}, {size}), got {tuple(R.shape)}")
-    R = R.detach()
+    rounding = 16 * torch.finfo(R.dtype).eps
+    R = widened(R.detach())
     apart = float((R - R.T).abs().amax())
-    if apart > 16 * torch.finfo(R.dtype).eps * float(R.abs().amax()):
+    if apart > rounding * float(R.abs().amax()):
         raise ValueError(f"R must be symmetric, got entries that differ from their mirror image by {apart:.3g}")
     factor, failed = torch.linalg.cholesky_ex(R)
     if int(failed):

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from attractor.energy.clamp import Clamp, held_by
 from attractor.energy.lagrangian import Elementwise
 from attractor.energy.network import EnergyNetwork, State
-from attractor.energy.vectors import Held, forces, hessian_product, largest_entry
+from attractor.energy.settle import tolerance
+from attractor.energy.vectors import forces, hessian_product, largest_entry
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def flat_directions(network: EnergyNetwork, state: Mapping[str, Tensor]) -> dict
         TypeError, ValueError: a bad state.
 
     Example:
+        >>> import torch
         >>> from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
         >>> network = EnergyNetwork({"x": Neurons(lagrangians.ReLU(), 3)}, [Connection(synapses.Bias(torch.ones(3)), ("x",))])
         >>> flat_directions(network, {"x": torch.tensor([[1.0, -2.0, 0.5]])})["x"].tolist()
@@ -67,6 +69,7 @@ def dead_fraction(network: EnergyNetwork, state: Mapping[str, Tensor]) -> dict[s
     """The share of each layer's directions that are flat, `(b,)` by layer: of its neurons that are dead, where it is element-wise.
 
     Example:
+        >>> import torch
         >>> from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
         >>> network = EnergyNetwork({"x": Neurons(lagrangians.ReLU(), 4)}, [Connection(synapses.Bias(torch.ones(4)), ("x",))])
         >>> dead_fraction(network, {"x": torch.tensor([[1.0, -2.0, 0.5, 3.0]])})
@@ -85,7 +88,12 @@ def dead_fraction(network: EnergyNetwork, state: Mapping[str, Tensor]) -> dict[s
 
 
 def range_projection(network: EnergyNetwork, state: Mapping[str, Tensor], z: Mapping[str, Tensor]) -> State:
-    """The part of directions `z` along which activations change: the projection on the range of `H`."""
+    """The part of directions `z` along which activations change: the projection on the range of `H`.
+
+    Raises:
+        TypeError, ValueError: a bad state, or directions of another shape.
+    """
+    state, z = network.check_state(state), network.check_state(z, "z")
     found = {}
     for name, x in state.items():
         kind = network.layer(name).lagrangian
@@ -100,25 +108,26 @@ def range_projection(network: EnergyNetwork, state: Mapping[str, Tensor], z: Map
 
 def energy_gradient(network: EnergyNetwork, state: Mapping[str, Tensor]) -> State:
     """`grad_x E = -H f`: zero at every stationary point of the energy, spurious ones included. Never descend along it."""
+    state = network.check_state(state)
     return {name: -one for name, one in hessian_product(network, state, forces(network, state)).items()}
 
 
-def is_steady(network: EnergyNetwork, state: Mapping[str, Tensor], *, tol: float | None = None, held: Held = None) -> Tensor:
+def is_steady(network: EnergyNetwork, state: Mapping[str, Tensor], *, tol: float | None = None, clamp: Clamp = None) -> Tensor:
     """Whether no unit that may move is further than `tol` from its drive, `(b,)`. Default: 1e-6 in float64, else 1e-4."""
     state = network.check_state(state)
-    return largest_entry(forces(network, state, held)) <= tolerance(state, tol)
+    return largest_entry(forces(network, state, held_by(clamp, network, state))) <= rests(state, tol)
 
 
-def is_spurious(network: EnergyNetwork, state: Mapping[str, Tensor], *, tol: float | None = None, held: Held = None) -> Tensor:
+def is_spurious(network: EnergyNetwork, state: Mapping[str, Tensor], *, tol: float | None = None, clamp: Clamp = None) -> Tensor:
     """Whether a state is stationary for the energy though no steady state has its activations, `(b,)`.
 
-    With `held` units, no steady state of the others.
+    With units held by `clamp`, no steady state of the others.
     """
     state = network.check_state(state)
-    activations, pull = network.activations(state), forces(network, state, held)
-    stationary = largest_entry(hessian_product(network, state, pull)) <= tolerance(state, tol)
+    activations, pull = network.activations(state), forces(network, state, held_by(clamp, network, state))
+    stationary = largest_entry(hessian_product(network, state, pull)) <= rests(state, tol)
     reached = network.activations({name: x + pull[name] for name, x in state.items()})
-    repaired = largest_entry({name: one - activations[name] for name, one in reached.items()}) <= tolerance(state, tol)
+    repaired = largest_entry({name: one - activations[name] for name, one in reached.items()}) <= rests(state, tol)
     return stationary & ~repaired
 
 
@@ -134,17 +143,18 @@ def steady_from_activations(network: EnergyNetwork, activations: Mapping[str, Te
         TypeError, ValueError: a bad shape, NaN, an unknown layer.
 
     Example:
+        >>> import torch
         >>> from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
         >>> network = EnergyNetwork({"x": Neurons(lagrangians.ReLU(), 1)}, [Connection(synapses.Bias(torch.ones(1)), ("x",))])
         >>> found = steady_from_activations(network, {"x": torch.tensor([[0.0], [1.0]])})
         >>> found.accepted.tolist(), found.state["x"].tolist()
         ([False, True], [[1.0], [1.0]])
     """
-    activations = network.check_state(activations)
+    activations = network.check_state(activations, "activations")
     state = network.drives(activations)
     reached = network.activations(state)
     mismatch = largest_entry({name: one - activations[name] for name, one in reached.items()})
-    return Candidates(state, mismatch, mismatch <= tolerance(activations, tol))
+    return Candidates(state, mismatch, mismatch <= rests(activations, tol))
 
 
 def revive(network: EnergyNetwork, state: Mapping[str, Tensor]) -> State:
@@ -158,38 +168,5 @@ def revive(network: EnergyNetwork, state: Mapping[str, Tensor]) -> State:
     return {name: x + (pull[name] - moving[name]) for name, x in state.items()}
 
 
-def same_basin_by_flatness(
-    network: EnergyNetwork, state: Mapping[str, Tensor], steady: Mapping[str, Tensor], *, tol: float | None = None
-) -> Tensor:
-    """Whether `state` ends at `steady` for certain, as it has the same activations, `(b,)`.
-
-    The states with the activations of a steady state `x*` form a convex set if Lagrangians are convex, and the motion in it is
-    `x(t) = x* + e^(-t/tau) z`, exactly. False says nothing: other states may end there too.
-
-    Args:
-        network: the energy network.
-        state: where the motion starts.
-        steady: the steady state.
-        tol: of the steady state, and of the difference of activations. Default: 1e-6 in float64, else 1e-4.
-
-    Raises:
-        TypeError, ValueError: a bad state, or a Lagrangian that is not convex.
-    """
-    state, steady = network.check_state(state), network.check_state(steady)
-    for name, layer in network.layers.items():
-        if not layer.lagrangian.convex:
-            raise ValueError(
-                f"layer {name!r} must have a convex Lagrangian for its flat sets to be convex, got {layer.lagrangian!r}"
-            )
-    here, there = network.activations(state), network.activations(steady)
-    apart = largest_entry({name: one - there[name] for name, one in here.items()})
-    return (apart <= tolerance(state, tol)) & is_steady(network, steady, tol=tol)
-
-
-def tolerance(state: Mapping[str, Tensor], tol: float | None) -> float:
-    """`tol`, or what the precision of the states allows."""
-    if tol is None:
-        return 1e-6 if next(iter(state.values())).dtype == torch.float64 else 1e-4
-    if not tol >= 0:
-        raise ValueError(f"tol must not be negative, got {tol}")
-    return tol
+def rests(state: Mapping[str, Tensor], tol: float | None) -> float:
+    return tolerance(tol, next(iter(state.values())).dtype)

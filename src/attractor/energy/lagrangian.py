@@ -12,6 +12,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+DEAD = 1e-12
+"""A direction counts as flat where its curvature is below this part of the largest one that there can be."""
+
 
 class Lagrangian(nn.Module, ABC):
     """A convex function of states `(b, *shape)`; the first dimension is the batch.
@@ -52,8 +55,25 @@ class Lagrangian(nn.Module, ABC):
         """
 
     @abstractmethod
+    def dead(self, x: Tensor) -> Tensor:
+        """True where an entry can move a little, in at least one direction, without changing any activation."""
+
     def flat_basis(self, x: Tensor) -> Tensor:
-        """Directions along which activations stay as they are: orthonormal rows `(b, k, *shape)`, padded with zero rows."""
+        """Directions along which activations stay as they are: orthonormal rows `(b, k, *shape)`, padded with zero rows.
+
+        There are as many as the Hessian has zero eigenvalues, but for single points where it vanishes and nothing is flat:
+        the origin of even powers, and where norms without `eps` have no direction.
+        """
+        dead = self.dead(x).flatten(1)
+        most = int(dead.sum(-1).amax()) if len(dead) else 0
+        # the dead entries come first, in order: a stable sort of False before True
+        places = (~dead).to(torch.int8).argsort(dim=-1, stable=True)[:, :most]
+        rows = x.new_zeros(len(x), most, dead.shape[1])
+        rows.scatter_(2, places[:, :, None], dead.gather(1, places)[:, :, None].to(x.dtype))
+        return rows.unflatten(2, x.shape[1:])
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse a layer of this shape with a `ValueError`; element-wise Lagrangians take every one."""
 
     def forward(self, x: Tensor) -> Tensor:
         """The activation."""
@@ -69,18 +89,5 @@ class Elementwise(Lagrangian):
     def slope(self, x: Tensor) -> Tensor:
         """The second derivative of each entry."""
 
-    @abstractmethod
-    def dead(self, x: Tensor) -> Tensor:
-        """True where an entry can move a little, in at least one direction, without changing its activation."""
-
     def hvp(self, x: Tensor, z: Tensor) -> Tensor:
         return self.slope(x) * z
-
-    def flat_basis(self, x: Tensor) -> Tensor:
-        dead = self.dead(x).flatten(1)
-        most = int(dead.sum(-1).amax()) if len(dead) else 0
-        # the dead entries come first, in order: a stable sort of False before True
-        places = (~dead).to(torch.int8).argsort(dim=-1, stable=True)[:, :most]
-        rows = x.new_zeros(len(x), most, dead.shape[1])
-        rows.scatter_(2, places[:, :, None], dead.gather(1, places)[:, :, None].to(x.dtype))
-        return rows.unflatten(2, x.shape[1:])

@@ -20,21 +20,27 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from attractor.energy.clamp import Clamp, held_by
 from attractor.energy.lanczos import lanczos
 from attractor.energy.network import EnergyNetwork
-from attractor.energy.vectors import Held, dot, forces, hessian_product, joined, movable, parted
+from attractor.energy.vectors import dot, forces, hessian_product, joined, parted
 from attractor.errors import AttractorWarning
 from attractor.validation import check_positive
 
 SAFE, WARNED, REFUSED = 0.5, 2.0, 4.0
 PRODUCTS = 40
+ROWS_AT_A_TIME = 256
 
 
 class KrotovHopfield:
     """The network's energy `E` with its rate of change along the motion.
 
+    Args:
+        network: the energy network.
+        clamp: what is held fixed, as in `attractor.dynamics.relax`.
+
     Raises:
-        ValueError: a Lagrangian is not convex, so that the energy may rise.
+        ValueError: a Lagrangian is not convex, so that the energy may rise. All methods: a bad state or clamp.
 
     Example:
         >>> from attractor.energy import Connection, Neurons, lagrangians, synapses
@@ -43,7 +49,9 @@ class KrotovHopfield:
         [-0.0, -4.0]
     """
 
-    def __init__(self, network: EnergyNetwork, *, held: Held = None):
+    gamma = ratio = 0.0
+
+    def __init__(self, network: EnergyNetwork, *, clamp: Clamp = None):
         for name, layer in network.layers.items():
             if not layer.lagrangian.convex:
                 raise ValueError(
@@ -51,18 +59,23 @@ class KrotovHopfield:
                     "attractor.energy.feedback has systems that allow any Lagrangian"
                 )
         self.network = network
-        self.held = held
+        self.clamp = clamp
 
     def value(self, state: Mapping[str, Tensor]) -> Tensor:
         """`E`, `(b,)`."""
-        return self.network.energy(state)
+        return self.network.energy(self.network.check_state(state))
 
     def rate(self, state: Mapping[str, Tensor]) -> Tensor:
         """`E'` along the motion, `(b,)`."""
+        state = self.network.check_state(state)
         pull = forces(self.network, state)
-        moving = movable(pull, self.held)
+        moving = held_by(self.clamp, self.network, state).free(pull)
         velocity = {name: one / self.network.layer(name).tau for name, one in moving.items()}
         return -dot(pull, hessian_product(self.network, state, velocity))
+
+    def bound(self, state: Mapping[str, Tensor]) -> Tensor:
+        """What `rate` cannot exceed, `(b,)`."""
+        return torch.zeros_like(self.value(state))
 
 
 class Regularised(KrotovHopfield):
@@ -72,16 +85,17 @@ class Regularised(KrotovHopfield):
         network: the energy network.
         gamma: weight of the second term. Default: 0.5 over the size of `D H_max D`, times the smallest over the largest time
             constant.
-        states: where that size is measured; synapses that are quadratic in each pair of ends, `E = -g.Wg/2`, have the same
-            everywhere, others need all states that are met. Default: zero.
-        held: masks of the units that are held fixed; `f` is zero there.
+        states: where that size is measured: all states that are met. Not needed where every synapse is quadratic,
+            `E = -g.Wg/2`: the size is then the same everywhere.
+        clamp: what is held fixed, as in `attractor.dynamics.relax`; `f` is zero there.
 
     Attributes:
         gain: the size of `D H_max D`, at the most over `states`.
         ratio: `c`, below 4: `E_gamma` falls at least at the rate `-gamma |f|^2 (1 - c/4) / tau_max`.
 
     Raises:
-        ValueError: a curvature without bound, a Lagrangian that is not convex, `gamma` not positive or so large that `c >= 4`.
+        ValueError: a curvature without bound, a Lagrangian that is not convex, `gamma` not positive or so large that `c >= 4`, or
+            no `states` where they are needed.
 
     Warns:
         AttractorWarning: `c > 2`, where little is left of the rate.
@@ -103,9 +117,9 @@ class Regularised(KrotovHopfield):
         gamma: float | None = None,
         *,
         states: Mapping[str, Tensor] | None = None,
-        held: Held = None,
+        clamp: Clamp = None,
     ):
-        super().__init__(network, held=held)
+        super().__init__(network, clamp=clamp)
         if gamma is not None:
             check_positive("gamma", gamma)
         for name, layer in network.layers.items():
@@ -116,7 +130,7 @@ class Regularised(KrotovHopfield):
         taus = [layer.tau for layer in network.layers.values()]
         self.slowest = max(taus)
         spread = self.slowest / min(taus)
-        self.gain = float(gain(network, network.initial(1) if states is None else states).amax())
+        self.gain = largest_gain(network, states)
         if gamma is None:
             gamma = SAFE / (self.gain * spread) if self.gain > 0 else 1.0
         self.gamma = float(gamma)
@@ -137,11 +151,13 @@ class Regularised(KrotovHopfield):
 
     def square(self, state: Mapping[str, Tensor]) -> Tensor:
         """`|f|^2`, `(b,)`."""
-        return joined(forces(self.network, state, self.held)).square().sum(-1)
+        state = self.network.check_state(state)
+        return joined(forces(self.network, state, held_by(self.clamp, self.network, state))).square().sum(-1)
 
     def rate(self, state: Mapping[str, Tensor]) -> Tensor:
         """`E_gamma'` along the motion, `(b,)`."""
-        pull = forces(self.network, state, self.held)
+        state = self.network.check_state(state)
+        pull = forces(self.network, state, held_by(self.clamp, self.network, state))
         velocity = {name: one / self.network.layer(name).tau for name, one in pull.items()}
         changes = hessian_product(self.network, state, velocity)
         turned = self.network.curvature(self.network.activations(state), changes)
@@ -174,9 +190,20 @@ class Conjugate:
         Raises:
             TypeError, ValueError: a bad shape, or what no state has as its activations.
         """
-        u = self.network.check_state(activations)
+        u = self.network.check_state(activations, "u")
         own = [self.network.layer(name).lagrangian.conjugate(one) for name, one in u.items()]
         return torch.stack(own).sum(0) + self.network.synapse_energy(u)
+
+
+def largest_gain(network: EnergyNetwork, states: Mapping[str, Tensor] | None) -> float:
+    """The largest `gain` over states; of one state, where it is the same for all."""
+    changing = [one.name for one in network.connections if not one.synapse.quadratic]
+    if not changing:
+        states = network.initial(1)
+    if states is None:
+        raise ValueError(f"states must be given, those that are met: the curvature of {', '.join(changing)} differs between them")
+    vectors = joined(network.check_state(states, "states"))
+    return max(float(gain(network, parted(network, rows)).amax()) for rows in vectors.split(ROWS_AT_A_TIME))
 
 
 @torch.no_grad()

@@ -126,28 +126,28 @@ class EnergyNetwork(nn.Module):
         state = {name: given.get(name, like.new_zeros(size, *layer.shape)) for name, layer in self.layers.items()}
         return self.check_state(state)
 
-    def check_state(self, state: Mapping[str, Tensor]) -> State:
-        """`state`, with every layer in it and every tensor of the layer's shape.
+    def check_state(self, state: Mapping[str, Tensor], what: str = "state") -> State:
+        """`state`, with every layer in it and every tensor of the layer's shape; `what` it is called in errors.
 
         Raises:
             TypeError, ValueError: naming the layer, what came and what was expected.
         """
-        self._check_names("state", state)
+        self._check_names(what, state)
         if missing := sorted(set(self.neurons) - set(state)):
-            raise ValueError(f"state must hold every layer, {missing} are missing")
+            raise ValueError(f"{what} must hold every layer, {missing} are missing")
         sizes = set()
         for name, layer in self.layers.items():
             x = state[name]
             if not isinstance(x, Tensor) or not x.is_floating_point():
-                raise TypeError(f"state[{name!r}] must be a floating tensor, got {getattr(x, 'dtype', type(x).__name__)}")
+                raise TypeError(f"{what}[{name!r}] must be a floating tensor, got {getattr(x, 'dtype', type(x).__name__)}")
             if x.shape[1:] != layer.shape or x.ndim != len(layer.shape) + 1:
                 expected = ", ".join(map(str, ("b", *layer.shape)))
-                raise ValueError(f"state[{name!r}] must have shape ({expected}), got {tuple(x.shape)}")
+                raise ValueError(f"{what}[{name!r}] must have shape ({expected}), got {tuple(x.shape)}")
             if not bool(x.isfinite().all()):
-                raise ValueError(f"state[{name!r}] must be finite, it holds NaN or infinity")
+                raise ValueError(f"{what}[{name!r}] must be finite, it holds NaN or infinity")
             sizes.add(len(x))
         if len(sizes) > 1:
-            raise ValueError(f"state must have one batch size, got {sorted(sizes)}")
+            raise ValueError(f"{what} must have one batch size, got {sorted(sizes)}")
         return {name: state[name] for name in self.neurons}
 
     def activations(self, state: Mapping[str, Tensor]) -> State:
@@ -202,18 +202,12 @@ class EnergyNetwork(nn.Module):
 
         `connections` says of which connections; by default of all.
         """
-        differentiable = torch.is_grad_enabled()
-        with torch.enable_grad():
-            points = {
-                name: g.view_as(g) if differentiable and g.requires_grad else g.detach().requires_grad_()
-                for name, g in activations.items()
-            }
-            drives = self.drives(points, connections=connections)
-            along = torch.stack([(drives[name] * directions[name]).sum() for name in points]).sum()
-            if not along.requires_grad:
-                return {name: torch.zeros_like(g) for name, g in points.items()}
-            found = torch.autograd.grad(along, list(points.values()), create_graph=differentiable, materialize_grads=True)
-        return dict(zip(points, found, strict=True))
+        bent = {name: torch.zeros_like(g) for name, g in activations.items()}
+        for connection in self.connections if connections is None else connections:
+            found = connection.synapse.curvature(connection.inputs(activations), connection.inputs(directions))
+            for name, one in zip(connection.ends, found, strict=True):
+                bent[name] = bent[name] + one
+        return bent
 
     def forward(self, state: Mapping[str, Tensor]) -> Tensor:
         """The energy `(b,)`."""

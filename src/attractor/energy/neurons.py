@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from attractor.energy.lagrangian import Lagrangian
 from attractor.energy.synapses.shapes import as_shape
+from attractor.energy.tempered import total
+from attractor.read.similarity import widened
 from attractor.validation import check_positive
 
 
@@ -21,7 +23,8 @@ class Neurons(nn.Module):
             is such a layer integrated out.
 
     Raises:
-        TypeError, ValueError: `tau` is not positive, `shape` is empty or not of positive integers.
+        TypeError, ValueError: `tau` is not positive, `shape` is empty, not of positive integers, or not one that the Lagrangian
+            can have.
 
     Example:
         >>> from attractor.energy import Neurons, lagrangians
@@ -35,6 +38,7 @@ class Neurons(nn.Module):
             raise TypeError(f"lagrangian must be a Lagrangian, got {type(lagrangian).__name__}")
         self.lagrangian = lagrangian
         self.shape = as_shape("shape", shape)
+        lagrangian.check(self.shape)
         self.tau = check_positive("tau", tau)
 
     @property
@@ -46,8 +50,8 @@ class Neurons(nn.Module):
         return self.lagrangian.activation(x)
 
     def energy(self, x: Tensor, g: Tensor) -> Tensor:
-        """`x.g - L(x)`, `(b,)`: the part of the energy that the layer has for itself."""
-        return (x * g).flatten(1).sum(-1) - self.lagrangian.value(x)
+        """`x.g - L(x)`, `(b,)`: the part of the energy that the layer has for itself, in float32 or better."""
+        return total(widened(x) * g) - self.lagrangian.value(x)
 
     def __repr__(self) -> str:
         return f"Neurons({'x'.join(map(str, self.shape))}, {self.lagrangian!r}, tau={self.tau:g})"

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
-from attractor.energy.collective import Collective, check_sums, constant
-from attractor.energy.tempered import as_number, check_not_negative, set_scale, set_tensor, total, wide, within
+from attractor.energy.collective import Collective, check_sums
+from attractor.energy.tempered import as_number, check_not_negative, rounding, set_scale, set_tensor, total, within
+from attractor.read.similarity import widened
 from attractor.validation import check_count
 
 
@@ -45,14 +47,13 @@ class Spherical(Collective):
         return last_axes(x, self.dims)
 
     def value(self, x: Tensor) -> Tensor:
-        return total(self._length(wide(x)))
+        return total(self._direction(x)[1])
 
     def activation(self, x: Tensor) -> Tensor:
-        return over(wide(x), self._length(wide(x))).to(x.dtype)
+        return self._direction(x)[0].to(x.dtype)
 
     def hvp(self, x: Tensor, z: Tensor) -> Tensor:
-        length = self._length(wide(x))
-        g = over(wide(x), length)
+        g, length = self._direction(x)
         return over(z - g * (g * z).sum(self.axes(x), keepdim=True), length).to(x.dtype)
 
     @property
@@ -60,9 +61,10 @@ class Spherical(Collective):
         return 1 / math.sqrt(self.eps) if self.eps else math.inf
 
     def conjugate(self, g: Tensor) -> Tensor:
+        slack = rounding(g.dtype)
         g = within(self, g, low=-1.0, high=1.0)
         square = g.square().sum(self.axes(g), keepdim=True)
-        check_sums(self, square.sqrt(), square - 1, "have a length of 1 at most")
+        check_sums(self, square.sqrt(), square > 1 + slack, "have a length of 1 at most")
         return -total(root(self.eps * (1 - square).clamp(min=0)))
 
     def flat(self, x: Tensor) -> list[Tensor]:
@@ -71,15 +73,19 @@ class Spherical(Collective):
     def extra_repr(self) -> str:
         return f"eps={self.eps}" + ("" if self.dims is None else f", dims={self.dims}")
 
-    def _length(self, x: Tensor) -> Tensor:
-        return root(x.square().sum(self.axes(x), keepdim=True) + self.eps)
+    def _direction(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The activation, and the length that the state was divided by."""
+        axes = self.axes(x)
+        scaled, scale, floor = to_unit_size(x, axes, self.eps)
+        length = root(scaled.square().sum(axes, keepdim=True) + floor)
+        return over(scaled, length), scale * length
 
 
 class LayerNorm(Collective):
     """`L = D gamma sqrt(var(x) + eps) + delta.x`, `g = gamma (x - mean(x)) / sqrt(var(x) + eps) + delta`, in groups of `D` entries.
 
     The variance is the biased one, as in `torch.nn.LayerNorm`. A constant added to a group changes nothing; with `eps = 0` neither
-    does the scale of `x - mean(x)`, and where it is zero its normalised form is taken as zero.
+    does the scale of `x - mean(x)`, and where that is no more than rounding of `x` its normalised form is taken as zero.
 
     Args:
         gamma: scale, > 0; a number, tensor or parameter.
@@ -89,7 +95,7 @@ class LayerNorm(Collective):
 
     Raises:
         TypeError, ValueError: `gamma` is not a positive finite number, `delta` not finite, `eps` negative, `dims` no positive
-            integer; when used, more `dims` than a layer has.
+            integer; when used, more `dims` than a layer has, or a `delta` that does not broadcast to its shape.
 
     Example:
         >>> import torch
@@ -117,21 +123,23 @@ class LayerNorm(Collective):
         self.dims = None if dims is None else check_count("dims", dims)
 
     def axes(self, x: Tensor) -> tuple[int, ...]:
+        shape = x.shape[1:]
+        if isinstance(self.delta, Tensor) and not broadcasts(self.delta.shape, shape):
+            raise ValueError(f"delta must broadcast to a layer of shape {tuple(shape)}, got shape {tuple(self.delta.shape)}")
         return last_axes(x, self.dims)
 
     def value(self, x: Tensor) -> Tensor:
-        x = wide(x)
         _, deviation = self._normalised(x)
-        return total(self._size(x) * self.gamma * deviation) + total(self.delta * x)
+        return total(self._size(x) * self.gamma * deviation) + total(self.delta * widened(x))
 
     def activation(self, x: Tensor) -> Tensor:
-        normal, _ = self._normalised(wide(x))
+        normal, _ = self._normalised(x)
         return (self.gamma * normal + self.delta).to(x.dtype)
 
     def hvp(self, x: Tensor, z: Tensor) -> Tensor:
-        normal, deviation = self._normalised(wide(x))
+        normal, deviation = self._normalised(x)
         axes = self.axes(x)
-        across = z - z.mean(axes, keepdim=True) - normal * (normal * z).mean(axes, keepdim=True)
+        across = centred(widened(z), axes) - normal * (normal * z).mean(axes, keepdim=True)
         return (self.gamma * over(across, deviation)).to(x.dtype)
 
     @property
@@ -139,20 +147,20 @@ class LayerNorm(Collective):
         return as_number(self.gamma) / math.sqrt(self.eps) if self.eps else math.inf
 
     def conjugate(self, g: Tensor) -> Tensor:
-        normal = (within(self, g) - self.delta) / self.gamma
         axes = self.axes(g)
+        scaled = within(self, g) / self.gamma
+        normal = scaled - self.delta / self.gamma
+        # activations are rounded with their shift, however small what is left without it
+        slack = rounding(g.dtype) * (1 + scaled.square().mean(axes, keepdim=True).sqrt())
         mean = normal.mean(axes, keepdim=True)
-        check_sums(self, mean, mean.abs(), "have the mean of delta")
+        check_sums(self, mean, mean.abs() > slack, "have the mean of delta")
         square = normal.square().mean(axes, keepdim=True)
-        check_sums(self, square, square - 1, "have a variance of gamma^2 at most")
+        check_sums(self, square.sqrt(), square.sqrt() > 1 + slack, "have a deviation of gamma at most")
         return -total(self._size(g) * self.gamma * root(self.eps * (1 - square).clamp(min=0)))
 
     def flat(self, x: Tensor) -> list[Tensor]:
-        shift = constant(x, self.axes(x))
-        if self.eps:
-            return [shift]
-        normal, _ = self._normalised(wide(x))
-        return [shift, normal.to(x.dtype) * shift]
+        shift = torch.full_like(x, self._size(x) ** -0.5)
+        return [shift] if self.eps else [shift, self._normalised(x)[0].to(x.dtype) * shift]
 
     def extra_repr(self) -> str:
         gamma = f"{as_number(self.gamma):.6g}" if isinstance(self.gamma, Tensor) else self.gamma
@@ -165,9 +173,14 @@ class LayerNorm(Collective):
     def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The state of mean 0 and variance 1, and the deviation that it was divided by."""
         axes = self.axes(x)
-        centred = x - x.mean(axes, keepdim=True)
-        deviation = root(centred.square().mean(axes, keepdim=True) + self.eps)
-        return over(centred, deviation), deviation
+        scaled, scale, floor = to_unit_size(x, axes, self.eps)
+        # the first mean is rounded in proportion to the state, the second to what is left of it
+        scaled = centred(centred(scaled, axes), axes)
+        square = scaled.square().mean(axes, keepdim=True)
+        if not self.eps:
+            square = square.masked_fill(square <= torch.finfo(square.dtype).eps ** 2, 0)
+        deviation = root(square + floor)
+        return over(scaled, deviation), scale * deviation
 
 
 def last_axes(x: Tensor, dims: int | None) -> tuple[int, ...]:
@@ -175,6 +188,26 @@ def last_axes(x: Tensor, dims: int | None) -> tuple[int, ...]:
     if x.ndim < 2 or (dims is not None and dims >= x.ndim):
         raise ValueError(f"dims {dims} must be at most the dimensions behind the batch; states have shape {tuple(x.shape)}")
     return tuple(range(1 if dims is None else x.ndim - dims, x.ndim))
+
+
+def broadcasts(shape: torch.Size, to: torch.Size) -> bool:
+    """Whether a tensor of one shape fits a tensor of the other without enlarging it."""
+    tail = to[len(to) - len(shape) :]
+    return len(shape) <= len(to) and all(size in (1, whole) for size, whole in zip(shape, tail, strict=True))
+
+
+def centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """`x` without the mean of each group."""
+    return x - x.mean(axes, keepdim=True)
+
+
+def to_unit_size(x: Tensor, axes: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """`x / s`, `s` and `eps / s^2`, with `s` the size of each group, or of `sqrt(eps)`, to a power of two: no square overflows."""
+    x, least = widened(x), math.sqrt(eps)
+    size = torch.linalg.vector_norm(x.detach(), math.inf, axes, keepdim=True).clamp_min(max(least, torch.finfo(x.dtype).tiny))
+    # division by powers of two rounds nothing
+    scale = size / (2 * size.frexp().mantissa)
+    return x / scale, scale, (least / scale).square()
 
 
 def root(square: Tensor) -> Tensor:
@@ -185,5 +218,4 @@ def root(square: Tensor) -> Tensor:
 
 def over(a: Tensor, b: Tensor) -> Tensor:
     """`a / b`, zero where `b` is."""
-    zero = b == 0
-    return (a / b.masked_fill(zero, 1)).masked_fill(zero, 0)
+    return a / b.masked_fill(b == 0, math.inf)

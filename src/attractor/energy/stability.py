@@ -5,42 +5,48 @@ neurons never make a state unstable. With `H = S S^T`, `S` of full column rank `
 
     T^-.5 (S^T D S - I) T^-.5        (r x r)
 
-so they are real, and the state is asymptotically stable when all are negative.
+so they are real, and the state is asymptotically stable when all are negative. On a kink of an activation the slope is another on
+each side. The largest of these eigenvalues grows with every slope as long as the state is stable, so that the steepest side decides
+for all.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
-from attractor.energy.flatness import is_steady
+from attractor.energy.clamp import Clamp, Held, held_by
+from attractor.energy.flatness import is_steady, rests
 from attractor.energy.lagrangian import Elementwise
 from attractor.energy.lanczos import lanczos
 from attractor.energy.network import EnergyNetwork, State
 from attractor.energy.neurons import Neurons
-from attractor.energy.vectors import Held, joined
+from attractor.energy.vectors import largest_entry
+from attractor.read.similarity import widened
 
 DENSE_RANK = 2000
-DEAD = 1e-12
+ROUNDINGS = 16
 
 
 @torch.no_grad()
-def reduced_eigenvalues(network: EnergyNetwork, state: Mapping[str, Tensor], *, held: Held = None) -> list[Tensor]:
+def reduced_eigenvalues(network: EnergyNetwork, state: Mapping[str, Tensor], *, clamp: Clamp = None) -> list[Tensor]:
     """The eigenvalues of the Jacobian on the range of `H`, of one sample after the other.
 
     Args:
         network: the energy network.
         state: tensors `(b, *shape)` by layer.
-        held: masks of the units that are held fixed.
+        clamp: what is held fixed, as in `attractor.dynamics.relax`.
 
     Returns:
-        For each sample `(r,)`, falling, with `r` the rank of `H` there. All others are `-1/tau`.
+        For each sample `(r,)`, falling, with `r` the rank of `H` there. All others are `-1/tau`. On a kink, for the slope that
+        the Lagrangian gives there.
 
     Raises:
-        TypeError, ValueError: a bad state, a Lagrangian that is not convex, or single units of a collective layer are held.
+        TypeError, ValueError: a bad state or clamp, a Lagrangian that is not convex, or single units of a collective layer are
+            held.
 
     Example:
         >>> from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
@@ -49,29 +55,32 @@ def reduced_eigenvalues(network: EnergyNetwork, state: Mapping[str, Tensor], *, 
         >>> [one.tolist() for one in reduced_eigenvalues(network, {"x": torch.tensor([[1.0, 1.0], [1.0, -1.0]])})]
         [[-0.5, -1.5], [-1.0]]
     """
-    state = network.check_state(state)
-    check_symmetric(network, held)
-    return [Reduced(network, *sample(state, held, index)).eigenvalues() for index in range(len(joined(state)))]
+    return [reduced.eigenvalues() for reduced in samples(network, state, clamp, near=0.0)]
 
 
 @torch.no_grad()
 def largest_eigenvalue(
-    network: EnergyNetwork, state: Mapping[str, Tensor], *, held: Held = None, dense_rank: int = DENSE_RANK
+    network: EnergyNetwork,
+    state: Mapping[str, Tensor],
+    *,
+    clamp: Clamp = None,
+    near: float = 0.0,
+    dense_rank: int = DENSE_RANK,
 ) -> Tensor:
-    """The largest eigenvalue of the Jacobian that is not due to flat directions, `(b,)`; `-1/tau` where all are.
+    """The largest eigenvalue of the Jacobian that is not due to flat directions, `(b,)`; where all are, the largest of `-1/tau`.
 
-    Above the rank `dense_rank` by Lanczos' method from products with `D` alone, without its matrix.
+    Minus infinity where everything is held. Above the rank `dense_rank` by Lanczos' method from products with `D` alone, without
+    its matrix.
+
+    Args:
+        network: the energy network.
+        state: tensors `(b, *shape)` by layer.
+        clamp: what is held fixed, as in `attractor.dynamics.relax`.
+        near: take the steepest slope that each unit has within this distance, for states that are known so far only.
+        dense_rank: the highest rank with a matrix.
     """
-    state = network.check_state(state)
-    check_symmetric(network, held)
-    found = []
-    for index in range(len(joined(state))):
-        reduced = Reduced(network, *sample(state, held, index))
-        if reduced.rank == 0:
-            found.append(joined(state).new_tensor(-1 / max(layer.tau for layer in network.layers.values())))
-        else:
-            found.append(reduced.eigenvalues()[0] if reduced.rank <= dense_rank else reduced.largest())
-    return torch.stack(found)
+    found = [reduced.largest(dense_rank) for reduced in samples(network, state, clamp, near)]
+    return torch.stack(found) if found else next(iter(state.values())).new_zeros(0)
 
 
 def is_stable(
@@ -79,28 +88,65 @@ def is_stable(
     state: Mapping[str, Tensor],
     *,
     tol: float | None = None,
-    held: Held = None,
+    clamp: Clamp = None,
     dense_rank: int = DENSE_RANK,
 ) -> Tensor:
-    """Whether states are steady within `tol`, and asymptotically stable: every eigenvalue of the Jacobian is negative, `(b,)`."""
-    steady = is_steady(network, state, tol=tol, held=held)
-    return steady & (largest_eigenvalue(network, state, held=held, dense_rank=dense_rank) < 0)
+    """Whether states are steady within `tol`, and asymptotically stable wherever within `tol` each unit may be, `(b,)`.
+
+    So on a kink of an activation, where both sides count, the answer is a careful one: True is certain, False is not.
+    """
+    steady = is_steady(network, state, tol=tol, clamp=clamp)
+    return steady & (largest_eigenvalue(network, state, clamp=clamp, near=rests(state, tol), dense_rank=dense_rank) < 0)
 
 
-def check_symmetric(network: EnergyNetwork, held: Held) -> None:
-    """Refuse what has no symmetric reduced problem."""
+@torch.no_grad()
+def same_basin_by_flatness(
+    network: EnergyNetwork, state: Mapping[str, Tensor], steady: Mapping[str, Tensor], *, tol: float | None = None
+) -> Tensor:
+    """Whether `state` ends at `steady` for certain, as it has the same activations, `(b,)`.
+
+    The states with the activations of a steady state `x*` form a convex set if Lagrangians are convex, and the motion in it is
+    `x(t) = x* + e^(-t/tau) z`, exactly. Where activations are the same to rounding only, `x*` has to be stable, too. False says
+    nothing: other states may end there as well.
+
+    Args:
+        network: the energy network.
+        state: where the motion starts.
+        steady: the steady state, of the same batch.
+        tol: of the steady state. Default: 1e-6 in float64, else 1e-4.
+
+    Raises:
+        TypeError, ValueError: a bad state, another batch, or a Lagrangian that is not convex.
+    """
+    state, steady = network.check_state(state), network.check_state(steady, "steady")
+    check_convex(network)
+    here, there = network.activations(state), network.activations(steady)
+    if (size := len(next(iter(there.values())))) != (batch := len(next(iter(here.values())))):
+        raise ValueError(f"steady must have the batch size {batch} of state, got {size}")
+    apart = largest_entry({name: one - there[name] for name, one in here.items()})
+    close = apart <= ROUNDINGS * torch.finfo(apart.dtype).eps * (1 + largest_entry(state))
+    if bool((close & (apart > 0)).any()):
+        close = (apart == 0) | (close & is_stable(network, steady, tol=tol))
+    return close & is_steady(network, steady, tol=tol)
+
+
+def check_convex(network: EnergyNetwork) -> None:
     for name, layer in network.layers.items():
         if not layer.lagrangian.convex:
             raise ValueError(f"layer {name!r} must have a convex Lagrangian, got {layer.lagrangian!r}")
-        mask = (held or {}).get(name)
-        if mask is not None and not layer.lagrangian.elementwise and bool(mask.any()) and not bool(mask.all()):
-            raise ValueError(f"held[{name!r}] must be the whole layer, as {layer.lagrangian!r} acts on all its units together")
 
 
-def sample(state: State, held: Held, index: int) -> tuple[State, dict[str, Tensor]]:
-    """One sample, and what of it is held."""
-    masks = {name: mask.expand_as(state[name])[index : index + 1] for name, mask in (held or {}).items()}
-    return {name: x[index : index + 1] for name, x in state.items()}, masks
+def samples(network: EnergyNetwork, state: Mapping[str, Tensor], clamp: Clamp, near: float) -> Iterator[Reduced]:
+    """The symmetric problem of one sample after the other; refuse what has none."""
+    state = network.check_state(state)
+    held = held_by(clamp, network, state)
+    check_convex(network)
+    for name in held.units:
+        if not (lagrangian := network.layer(name).lagrangian).elementwise:
+            raise ValueError(f"clamp[{name!r}] must hold the whole layer, as {lagrangian!r} acts on all its units together")
+    batch = torch.arange(len(next(iter(state.values()))), device=next(iter(state.values())).device)
+    for row in batch.split(1):
+        yield Reduced(network, {name: x[row] for name, x in state.items()}, held.rows(row), near)
 
 
 class Reduced:
@@ -109,21 +155,24 @@ class Reduced:
     An element-wise layer has a diagonal `S`, kept as a vector with its dead and held units masked out by `alive`; others a matrix.
     """
 
-    def __init__(self, network: EnergyNetwork, state: State, held: dict[str, Tensor]):
+    def __init__(self, network: EnergyNetwork, state: State, held: Held, near: float):
         self.network = network
         self.activations = network.activations(state)
         self.roots: dict[str, Tensor] = {}
-        alive, weight = [], []
+        alive, weight, self.slowest = [], [], 0.0
         for name, x in state.items():
             layer = network.layer(name)
-            mask = held.get(name, torch.zeros_like(x, dtype=torch.bool))
             if isinstance(layer.lagrangian, Elementwise):
-                self.roots[name] = layer.lagrangian.slope(x).clamp_min(0).sqrt().flatten()
-                alive.append(~(layer.lagrangian.dead(x) | mask).flatten())
+                slope, dead = steepest(layer.lagrangian, x, near)
+                self.roots[name] = slope.clamp_min(0).sqrt().flatten()
+                # a unit that is held is one that nothing moves
+                alive.append(held.free({name: ~dead})[name].flatten())
             else:
-                self.roots[name] = root(layer, x)[:, : 0 if bool(mask.any()) else None]
+                self.roots[name] = root(layer, x, near)[:, : 0 if name in held.layers else None]
                 alive.append(torch.ones_like(self.roots[name][0], dtype=torch.bool))
-            weight.append(x.new_full(alive[-1].shape, layer.tau**-0.5))
+            weight.append(self.roots[name].new_full(alive[-1].shape, layer.tau**-0.5))
+            if name not in held.layers:
+                self.slowest = max(self.slowest, layer.tau)
         self.alive, self.weight = torch.cat(alive), torch.cat(weight)
         self.rank = int(self.alive.sum())
 
@@ -134,12 +183,12 @@ class Reduced:
         directions = {}
         for (name, root), part in zip(self.roots.items(), parts, strict=True):
             spread = part * root if root.ndim == 1 else part @ root.T
-            directions[name] = spread.unflatten(1, self.network.layer(name).shape)
+            directions[name] = spread.unflatten(1, self.network.layer(name).shape).to(self.activations[name])
         activations = {name: g.expand(len(y), *g.shape[1:]) for name, g in self.activations.items()}
         turned = self.network.curvature(activations, directions)
         back = [
-            turned[name].flatten(1) * root if root.ndim == 1 else turned[name].flatten(1) @ root
-            for name, root in self.roots.items()
+            flat * root if root.ndim == 1 else flat @ root
+            for root, flat in ((root, turned[name].flatten(1).to(root)) for name, root in self.roots.items())
         ]
         return (torch.cat(back, dim=1) - weighed) * self.weight * self.alive
 
@@ -149,16 +198,32 @@ class Reduced:
         matrix = self.product(basis)[:, self.alive]
         return torch.linalg.eigvalsh((matrix + matrix.T) / 2).flip(0)
 
-    def largest(self) -> Tensor:
-        """The largest, from products alone."""
+    def largest(self, dense_rank: int) -> Tensor:
+        """The largest: of a high rank from products alone, of rank zero that of flat directions."""
+        if self.rank == 0:
+            return self.weight.new_tensor(-1 / self.slowest if self.slowest else -math.inf)
+        if self.rank <= dense_rank:
+            return self.eigenvalues()[0]
         start = torch.randn(self.alive.shape, generator=torch.Generator().manual_seed(0)).to(self.weight) * self.alive
         return lanczos(self.product, start[None], steps=max(100, math.ceil(10 * self.rank**0.5)))[0]
 
 
-def root(layer: Neurons, x: Tensor) -> Tensor:
+def steepest(lagrangian: Elementwise, x: Tensor, near: float) -> tuple[Tensor, Tensor]:
+    """The steepest slope of each entry within `near`, and whether it is dead all over."""
+    x = widened(x)
+    sides = (x,) if near == 0 else (x, x - near, x + near)
+    slopes = torch.stack([lagrangian.slope(side) for side in sides]).amax(0)
+    return slopes, torch.stack([lagrangian.dead(side) for side in sides]).all(0)
+
+
+def root(layer: Neurons, x: Tensor, near: float) -> Tensor:
     """`S` of a collective layer at one state, `(units, r)`."""
+    x = widened(x)
+    if near and math.isinf(layer.lagrangian.curvature_bound):
+        # where the activation jumps the Hessian says nothing, beside it much
+        x = x + near * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
     basis = torch.eye(layer.units, dtype=x.dtype, device=x.device)
     hessian = layer.lagrangian.hvp(x.expand(layer.units, *layer.shape), basis.unflatten(1, layer.shape)).flatten(1)
     values, vectors = torch.linalg.eigh((hessian + hessian.T) / 2)
-    kept = values > DEAD * values[-1].clamp_min(torch.finfo(x.dtype).tiny)
-    return vectors[:, kept] * values[kept].sqrt()
+    flat = int((layer.lagrangian.flat_basis(x).flatten(2) != 0).any(-1).sum())
+    return vectors[:, flat:] * values[flat:].clamp_min(0).sqrt()

@@ -1,4 +1,4 @@
-"""What Lagrangians share: a fixed or learned inverse temperature, sums in single precision or better, domains of conjugates."""
+"""What Lagrangians share: a fixed or learned inverse temperature, sums over entries, domains of conjugates."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from attractor.energy.lagrangian import Lagrangian
+from attractor.read.similarity import widened
 from attractor.validation import check_positive
 
 
 class Tempered(Lagrangian):
     """A Lagrangian with an inverse temperature.
 
-    `beta` is a positive number, or a tensor or parameter with one element: gradients reach it.
+    `beta` is a positive number, or a tensor or parameter of shape `()` or `(1,)`: gradients reach it.
     """
 
     beta: float | Tensor
@@ -41,7 +42,7 @@ def set_scale(module: nn.Module, name: str, value: float | Tensor) -> None:
     if not isinstance(value, Tensor):
         setattr(module, name, check_positive(name, value))
         return
-    if value.numel() != 1 or not value.is_floating_point():
+    if value.numel() != 1 or value.ndim > 1 or not value.is_floating_point():
         raise ValueError(f"{name} must be one floating-point number, got {value.dtype} of shape {tuple(value.shape)}")
     if not bool((value > 0) & value.isfinite()):
         raise ValueError(f"{name} must be a positive finite number, got {as_number(value)!r}")
@@ -64,18 +65,13 @@ def check_not_negative(name: str, value: float) -> float:
     return 0.0 if value == 0 and not isinstance(value, bool) else check_positive(name, value)
 
 
-def wide(x: Tensor) -> Tensor:
-    """`x` in float32 or better: sums and exponentials of half precision lose too much."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 def total(terms: Tensor) -> Tensor:
     """The sum `(b,)` over all but the batch."""
     return terms.flatten(1).sum(-1)
 
 
 def rounding(dtype: torch.dtype) -> float:
-    """How far outside a domain a computed activation may lie."""
+    """How far outside a domain an activation computed in this precision may lie."""
     return float(torch.finfo(dtype).eps ** (2 / 3))
 
 
@@ -85,8 +81,8 @@ def within(lagrangian: Lagrangian, g: Tensor, low: float = -math.inf, high: floa
     Raises:
         ValueError: an entry is not finite, or outside by more than rounding.
     """
-    g = wide(g)
     slack = rounding(g.dtype)
+    g = widened(g)
     inside = (g >= low - slack) & (g <= high + slack) & g.isfinite()
     if not bool(inside.all()):
         worst = g.detach()[~inside].flatten()[0].item()

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from attractor.energy.clamp import NOTHING, Held
 from attractor.energy.network import EnergyNetwork, State
-
-Held = Mapping[str, Tensor] | None
-"""For some layers a Boolean mask, True where a unit is held fixed, that broadcasts to the layer's states."""
 
 
 def joined(state: Mapping[str, Tensor]) -> Tensor:
@@ -35,18 +33,12 @@ def largest_entry(state: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([x.abs().flatten(1).amax(-1) for x in state.values()]).amax(0)
 
 
-def movable(state: Mapping[str, Tensor], held: Held) -> State:
-    """`state`, zero where units are held."""
-    masks = held or {}
-    return {name: x.masked_fill(masks[name], 0.0) if name in masks else x for name, x in state.items()}
-
-
 def hessian_product(network: EnergyNetwork, state: Mapping[str, Tensor], z: Mapping[str, Tensor]) -> State:
     """`H z`, how activations change when states move along `z`."""
     return {name: network.layer(name).lagrangian.hvp(x, z[name]) for name, x in state.items()}
 
 
-def forces(network: EnergyNetwork, state: Mapping[str, Tensor], held: Held = None) -> State:
+def forces(network: EnergyNetwork, state: Mapping[str, Tensor], held: Held = NOTHING) -> State:
     """`f = drive - x` of each layer, zero where it is held."""
     drives = network.drives(network.activations(state))
-    return movable({name: drives[name] - x for name, x in state.items()}, held)
+    return held.free({name: drives[name] - x for name, x in state.items()})

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from attractor.energy.synapses.base import Synapse
-from attractor.energy.synapses.shapes import check_shapes, hold
-from attractor.validation import check_count, check_positive
+from attractor.energy.synapses.shapes import check_shapes
+from attractor.energy.tempered import set_scale, set_tensor
+from attractor.validation import check_count
 
 MASKS = ("no-self", "causal")
 
@@ -60,7 +61,10 @@ class Attention(Synapse):
         super().__init__()
         self.dim, self.heads, self.key_dim = check_count("dim", dim), check_count("heads", heads), check_count("key_dim", key_dim)
         self.beta: float | Tensor
-        hold(self, "beta", checked_beta(key_dim**-0.5 if beta is None else beta, heads))
+        if isinstance(beta, Tensor):
+            set_tensor(self, "beta", checked_betas(beta, heads))
+        else:
+            set_scale(self, "beta", key_dim**-0.5 if beta is None else beta)
         if isinstance(mask, Tensor):
             if mask.dtype != torch.bool or mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
                 raise ValueError(f"mask must be Boolean of shape (tokens, tokens), got {mask.dtype} of shape {tuple(mask.shape)}")
@@ -129,9 +133,7 @@ class Attention(Synapse):
         return f"dim={self.dim}, heads={self.heads}, key_dim={self.key_dim}, mask={mask!r}"
 
 
-def checked_beta(beta: float | Tensor, heads: int) -> float | Tensor:
-    if not isinstance(beta, Tensor):
-        return check_positive("beta", beta)
+def checked_betas(beta: Tensor, heads: int) -> Tensor:
     if not beta.is_floating_point() or beta.numel() not in (1, heads):
         raise ValueError(f"beta must hold one floating-point number or {heads}, one a head, got {beta.dtype} {tuple(beta.shape)}")
     if not bool(((beta > 0) & beta.isfinite()).all()):

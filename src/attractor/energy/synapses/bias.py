@@ -12,10 +12,10 @@ from attractor.energy.synapses.shapes import Shape, as_parameter, as_shape, chec
 
 
 class Bias(Synapse):
-    """`E = -b . g`, with a learnable `bias` of the layer's shape.
+    """`E = -b . g`, with a learnable `bias` of the layer's shape, or of size 1 along dimensions that share one current.
 
     Args:
-        bias: the layer's shape, for zeros to start from, or the current itself: a parameter is shared, another tensor copied.
+        bias: its shape, for zeros to start from, or the current itself: a parameter is shared, another tensor copied.
 
     Raises:
         TypeError, ValueError: neither a shape nor a finite floating-point tensor with at least one dimension.
@@ -26,6 +26,7 @@ class Bias(Synapse):
     """
 
     ends = 1
+    quadratic = True
 
     def __init__(self, bias: Shape | Tensor):
         super().__init__()
@@ -37,11 +38,14 @@ class Bias(Synapse):
 
     def energy(self, *activations: Tensor) -> Tensor:
         (g,) = activations
-        return -(g.flatten(1) @ self.bias.flatten())
+        return -(g * self.bias).flatten(1).sum(-1)
 
     def drive(self, *activations: Tensor) -> tuple[Tensor, ...]:
         (g,) = activations
         return (self.bias.expand_as(g).clone(),)  # a view would hand out the parameter itself
+
+    def curvature(self, activations: Sequence[Tensor], directions: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return tuple(torch.zeros_like(z) for z in directions)
 
     def degree(self, *ends: int) -> float | None:
         return len(set(ends))
@@ -50,7 +54,9 @@ class Bias(Synapse):
         return True
 
     def check(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        check_shapes("Bias", (tuple(self.bias.shape),), shapes)
+        own = tuple(self.bias.shape)
+        fits = [len(shape) == len(own) and all(b in (1, n) for b, n in zip(own, shape, strict=True)) for shape in shapes]
+        check_shapes("Bias", (own,), shapes, fits=all(fits))
 
     def extra_repr(self) -> str:
         return f"{tuple(self.bias.shape)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -13,6 +14,7 @@ class Bilinear(Synapse):
     """`-g2 . A g1`; the ends are the lower layer, which `A` acts on, and the upper one."""
 
     ends = 2
+    quadratic = True
 
     @abstractmethod
     def up(self, lower: Tensor) -> Tensor:
@@ -29,6 +31,9 @@ class Bilinear(Synapse):
     def drive(self, *activations: Tensor) -> tuple[Tensor, ...]:
         lower, upper = activations
         return self.down(upper, tuple(lower.shape[1:])), self.up(lower)
+
+    def curvature(self, activations: Sequence[Tensor], directions: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return self.drive(*directions)
 
     def degree(self, *ends: int) -> float | None:
         return len(set(ends))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from attractor.energy.synapses.base import Synapse
-from attractor.energy.synapses.shapes import check_shapes
+from attractor.energy.synapses.shapes import check_numbers, check_shapes
 from attractor.validation import check_count
 
 
@@ -42,12 +43,11 @@ class FunctionSynapse(Synapse):
         """The energy `(b,)`.
 
         Raises:
-            ValueError: the function gives something other than one number for each sample.
+            ValueError: the function gives something other than one number for each sample, or loses the gradient.
         """
-        energy, batch = self.function(*activations), len(activations[0])
-        if not isinstance(energy, Tensor) or energy.shape != (batch,):
-            came = f"shape {tuple(energy.shape)}" if isinstance(energy, Tensor) else type(energy).__name__
-            raise ValueError(f"function must give one number for each sample, a tensor of shape ({batch},), got {came}")
+        energy = check_numbers("function", self.function(*activations), len(activations[0]))
+        if torch.is_grad_enabled() and any(one.requires_grad for one in activations) and not energy.requires_grad:
+            raise ValueError("function must be differentiable in its activations, its energy has no gradient")
         return energy
 
     def check(self, shapes: Sequence[tuple[int, ...]]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attractor.energy.synapses.base import Synapse
 from attractor.energy.synapses.shapes import Shape, as_parameter, as_shape, check_shapes
+from attractor.read.similarity import widened
 from attractor.validation import check_matrix
 
 
@@ -34,6 +35,7 @@ class Lateral(Synapse):
     """
 
     ends = 1
+    quadratic = True
 
     def __init__(self, shape: Shape, *, generator: torch.Generator | None = None):
         super().__init__()
@@ -77,6 +79,9 @@ class Lateral(Synapse):
         (g,) = activations
         return ((g.flatten(1) @ self.matrix).view_as(g),)
 
+    def curvature(self, activations: Sequence[Tensor], directions: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        return self.drive(*directions)
+
     def degree(self, *ends: int) -> float | None:
         return 2 * len(set(ends))
 
@@ -84,8 +89,8 @@ class Lateral(Synapse):
         """Whether `S` is positive semi-definite up to rounding, by its eigenvalues at each call."""
         if not ends:
             return True
-        eigenvalues = torch.linalg.eigvalsh(self.matrix.detach())
-        rounding = torch.finfo(eigenvalues.dtype).eps * len(eigenvalues)
+        eigenvalues = torch.linalg.eigvalsh(widened(self.matrix.detach()))
+        rounding = torch.finfo(self.weight.dtype).eps * len(eigenvalues)
         return bool(eigenvalues[0] >= -rounding * eigenvalues.abs().amax())
 
     def check(self, shapes: Sequence[tuple[int, ...]]) -> None:

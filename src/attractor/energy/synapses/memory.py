@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from attractor.energy.synapses.base import Synapse
-from attractor.energy.synapses.shapes import as_parameter, check_shapes, hold
+from attractor.energy.synapses.shapes import as_parameter, check_shapes
+from attractor.energy.tempered import set_scale
 from attractor.read.block import Block
 from attractor.read.fold import Read
 from attractor.read.polynomial import Polynomial
@@ -64,8 +65,9 @@ class MemorySynapse(Synapse):
         self.patterns = learned
         self.beta: float | Tensor
         if isinstance(separation, Tempered):
-            hold(self, "beta", separation.resolved)
+            set_scale(self, "beta", separation.resolved)
         self.fixed_separation, self.similarity = separation, similarity
+        self.quadratic = type(separation) is Polynomial and separation.n == 2
 
     @property
     def separation(self) -> Separation:

@@ -42,14 +42,6 @@ def as_parameter(name: str, value: Tensor) -> nn.Parameter:
     return nn.Parameter(value.detach().clone())
 
 
-def hold(module: nn.Module, name: str, value: float | Tensor) -> None:
-    """Keep a number or a tensor; a tensor that is no parameter becomes a buffer, so that it moves with the module."""
-    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        module.register_buffer(name, value)
-    else:
-        setattr(module, name, value)
-
-
 def check_shapes(synapse: str, expected: Sequence[object], shapes: Sequence[tuple[int, ...]], *, fits: bool | None = None) -> None:
     """Check the shapes of the layers at the ends; `fits` tells the verdict where `expected` is a description.
 
@@ -61,6 +53,18 @@ def check_shapes(synapse: str, expected: Sequence[object], shapes: Sequence[tupl
         raise ValueError(f"{synapse} joins {len(expected)} layers, got {len(came)}: shapes {listed(came)}")
     if not (came == list(expected) if fits is None else fits):
         raise ValueError(f"{synapse} expects layers of shape {listed(expected)}, got {listed(came)}")
+
+
+def check_numbers(name: str, value: object, batch: int) -> Tensor:
+    """Return what a function gave, when it is one number for each sample.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, Tensor) or value.shape != (batch,):
+        came = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{name} must give one number for each sample, a tensor of shape ({batch},), got {came}")
+    return value
 
 
 def listed(shapes: Sequence[object]) -> str:

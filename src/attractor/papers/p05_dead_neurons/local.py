@@ -17,7 +17,16 @@ from attractor.energy.stability import reduced_eigenvalues
 from attractor.papers.claim import Row
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p05_dead_neurons.claims import FLAT, LEVEL, REDUCED, VERDICT
-from attractor.papers.p05_dead_neurons.networks import KINDS, N, network_of, random_states, random_weights, runge_kutta
+from attractor.papers.p05_dead_neurons.networks import (
+    KINDS,
+    N,
+    distinct,
+    hessians,
+    network_of,
+    random_states,
+    random_weights,
+    runge_kutta,
+)
 from attractor.papers.p05_dead_neurons.sizes import Size
 from attractor.papers.parts import Measured, Tell
 
@@ -30,8 +39,7 @@ COUPLINGS = {"relu": 1.0, "softmax": 6.0, "tanh": 1.5}
 def measure_flat_set(size: Size, seed: int, tell: Tell) -> Measured:
     """Push dead neurons down by up to 1000 and watch the way back."""
     start = time.perf_counter()
-    network = network_of(ReLU(), *next(random_weights(seed)))
-    rest = relax(network, {"x": random_states(1, 1.0, seed)}, Euler(0.2), tol=1e-13, max_steps=5000).state["x"]
+    network, rest = resting_with_dead_neurons(seed)
     generator = torch.Generator().manual_seed(seed)
     z = -1000 * torch.rand(size.flat, N, generator=generator, dtype=torch.float64) * (rest < 0)
     way = list(runge_kutta(network.velocity, {"x": rest + z}, 0.01, 500))
@@ -50,6 +58,16 @@ def measure_flat_set(size: Size, seed: int, tell: Tell) -> Measured:
     guide = Series("e^-t", times, tuple(math.exp(-t) for t in times), style="guide")
     title = "Return of dead neurons to a steady state"
     return Measured(rows, [Chart("flat", title, "time", "distance", (Series("measured", times, measured), guide), y_scale="log")])
+
+
+def resting_with_dead_neurons(seed: int) -> tuple[EnergyNetwork, Tensor]:
+    """The first random relu network that comes to a rest `(1, N)` with dead neurons, and that."""
+    for W, b in random_weights(seed):
+        network = network_of(ReLU(), W, b)
+        found = relax(network, {"x": random_states(1, 1.0, seed)}, Euler(0.2), tol=1e-13, max_steps=5000)
+        if bool(found.converged.all()) and bool((found.state["x"] < 0).any()):
+            return network, found.state["x"]
+    raise RuntimeError("no random network came to a rest with dead neurons")
 
 
 def measure_stability(size: Size, seed: int, tell: Tell) -> Measured:
@@ -91,10 +109,7 @@ def jacobians(network: EnergyNetwork, x: Tensor) -> Tensor:
 
 def steady_states(network: EnergyNetwork, W: Tensor, x: Tensor) -> Tensor:
     """Different steady states, stable and unstable, that Newton's method finds from states `x`."""
-    one, count = torch.eye(N).to(x), len(x)
     for _ in range(NEWTON):
-        hessians = network.layer("x").lagrangian.hvp(x.repeat_interleave(N, 0), one.repeat(count, 1)).view(count, N, N)
-        x = x - torch.linalg.solve(W @ hessians - one, network.velocity({"x": x})["x"]).clamp(-1, 1)
-    x = x[network.velocity({"x": x})["x"].abs().amax(-1) < 1e-11]
-    first = [row for row in range(len(x)) if not bool(((x[:row] - x[row]).abs().amax(-1) < 1e-6).any())]
-    return x[first]
+        jacobian = W @ hessians(network.layer("x").lagrangian, x) - torch.eye(N).to(x)
+        x = x - torch.linalg.solve(jacobian, network.velocity({"x": x})["x"]).clamp(-1, 1)
+    return distinct(x[network.velocity({"x": x})["x"].abs().amax(-1) < 1e-11], 1e-6)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from attractor.energy.lagrangian import Lagrangian
-from attractor.energy.lagrangians import LayerNorm, ReLU, Softmax, Spherical, Tanh
+from attractor.energy.lagrangians import Ghostmax, Identity, LayerNorm, LeakyReLU, ReLU, Sigmoid, Softmax, Spherical, Tanh
 from attractor.energy.network import Connection, EnergyNetwork, State
 from attractor.energy.neurons import Neurons
 from attractor.energy.synapses import Bias, Lateral
-from attractor.errors import EnergyUnboundedWarning
 
 N = 12
+"""Neurons."""
 KINDS: dict[str, Callable[[], Lagrangian]] = {
     "relu": ReLU,
     "softmax": lambda: Softmax(beta=4.0),
     "tanh": lambda: Tanh(beta=2.0),
+    "sigmoid": lambda: Sigmoid(beta=2.0),
+    "ghostmax": lambda: Ghostmax(beta=2.0),
+    "identity": Identity,
+    "leaky relu": lambda: LeakyReLU(0.1),
     "layer norm": lambda: LayerNorm(eps=0.1),
     "spherical": lambda: Spherical(eps=0.01),
 }
+"""All Lagrangians whose curvature has a bound."""
 
 
 def random_weights(seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -41,15 +45,24 @@ def random_weights(seed: int) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def network_of(lagrangian: Lagrangian, W: Tensor, b: Tensor) -> EnergyNetwork:
-    with warnings.catch_warnings():
-        # the gain may exceed 1 in size where its eigenvalue is negative
-        warnings.simplefilter("ignore", EnergyUnboundedWarning)
-        connections = [Connection(Lateral.from_matrix(W), ("x",)), Connection(Bias(b), ("x",))]
-        return EnergyNetwork({"x": Neurons(lagrangian, len(b))}, connections).requires_grad_(False)
+    connections = [Connection(Lateral.from_matrix(W), ("x",)), Connection(Bias(b), ("x",))]
+    return EnergyNetwork({"x": Neurons(lagrangian, len(b))}, connections).requires_grad_(False)
 
 
 def random_states(count: int, deviation: float, seed: int) -> Tensor:
     return deviation * torch.randn(count, N, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def hessians(lagrangian: Lagrangian, x: Tensor) -> Tensor:
+    """`H` at each state, `(b, N, N)`."""
+    count, width = x.shape
+    one = torch.eye(width).to(x).repeat(count, 1)
+    return lagrangian.hvp(x.repeat_interleave(width, 0), one).view(count, width, width)
+
+
+def distinct(x: Tensor, apart: float) -> Tensor:
+    """Rows of `x` that are further than `apart` from all before them in some entry."""
+    return x[[row for row in range(len(x)) if not bool(((x[:row] - x[row]).abs().amax(-1) < apart).any())]]
 
 
 def runge_kutta(velocity: Callable[[State], State], state: State, dt: float, steps: int) -> Iterator[State]:

@@ -9,6 +9,7 @@ from attractor.papers.p05_dead_neurons.local import measure_flat_set, measure_st
 from attractor.papers.p05_dead_neurons.lyapunov import measure_conjugate, measure_feedback, measure_rate
 from attractor.papers.p05_dead_neurons.sizes import SIZES, Size
 from attractor.papers.p05_dead_neurons.spurious import measure_spurious
+from attractor.papers.p05_dead_neurons.trained import measure_trained
 from attractor.papers.parts import Part, reproduction
 
 
@@ -21,6 +22,7 @@ def parts(size: Size) -> list[Part]:
         Part("rate of E_gamma", 0.1, partial(measure_rate, size)),
         Part("altered system", 0.1, partial(measure_conjugate, size)),
         Part("asymmetric feedback", 0.1, partial(measure_feedback, size)),
+        Part("trained on digits", 0.1, partial(measure_trained, size)),
     ]
 
 

@@ -16,7 +16,9 @@ class Size:
         descent: steps of gradient descent.
         flat: starts in the flat set.
         networks: random networks of each kind.
+        rated: random networks of each kind whose rates are measured.
         states: random states of each network.
+        epochs: of training on images.
         steps: of a motion along which an energy may not rise.
     """
 
@@ -24,12 +26,14 @@ class Size:
     descent: int
     flat: int
     networks: int
+    rated: int
     states: int
+    epochs: int
     steps: int
 
 
 SIZES: dict[Scale, Size] = {
-    "smoke": Size(starts=200, descent=2000, flat=20, networks=3, states=20, steps=100),
-    "laptop": Size(starts=1000, descent=5000, flat=100, networks=20, states=100, steps=500),
-    "full": Size(starts=10_000, descent=5000, flat=1000, networks=100, states=200, steps=2000),
+    "smoke": Size(starts=200, descent=2000, flat=20, networks=3, rated=3, epochs=2, states=20, steps=100),
+    "laptop": Size(starts=1000, descent=5000, flat=100, networks=20, rated=50, epochs=20, states=100, steps=500),
+    "full": Size(starts=10_000, descent=5000, flat=1000, networks=100, rated=100, epochs=60, states=200, steps=2000),
 }

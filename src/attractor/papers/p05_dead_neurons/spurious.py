@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from attractor.papers.p05_dead_neurons.claims import MISLED, REACHED, SPURIOUS
 from attractor.papers.p05_dead_neurons.networks import N, network_of, random_states, random_weights
 from attractor.papers.p05_dead_neurons.sizes import Size
 from attractor.papers.parts import Measured, Tell
-from attractor.papers.statistics import wilson
+from attractor.papers.statistics import mean_interval, wilson
 
 DATA = "random relu network"
 RATE = 0.2
@@ -29,13 +30,21 @@ POINTS = 40
 def measure_spurious(size: Size, seed: int, tell: Tell) -> Measured:
     """Of all activity patterns those with a stationary set, and of those the ones that hold a steady state."""
     start = time.perf_counter()
+    shares, counts = [], []
+    for W, b in islice(random_weights(seed), size.networks):
+        sets = stationary_activations(W, b)
+        accepted = steady_from_activations(network_of(ReLU(), W, b), {"x": sets}).accepted
+        shares.append(float((~accepted).double().mean()))
+        counts.append((int((~accepted).sum()), len(sets)))
+        tell(0.5 * len(shares) / size.networks)
+    mean, interval = mean_interval(shares)
+    (spurious, count), fewest = counts[0], min(shares)
+    note = f"{spurious} of {count} of the first network, {fewest:.1%} of the one with the smallest share; exhaustive over 2^{N}"
+    rows = [Row(SPURIOUS, mean, interval, len(shares), time.perf_counter() - start, DATA, note=note)]
     W, b = next(random_weights(seed))
     sets = stationary_activations(W, b)
-    accepted = steady_from_activations(network_of(ReLU(), W, b), {"x": sets}).accepted
-    count, spurious = len(sets), int((~accepted).sum())
-    note = f"{spurious} of {count} sets of the {2**N - 1} patterns with a living neuron; exhaustive"
-    rows = [Row(SPURIOUS, spurious / count, None, count, time.perf_counter() - start, DATA, note=note)]
-    network, steady = network_of(ReLU(), W, b), sets[accepted]
+    network = network_of(ReLU(), W, b)
+    steady = sets[steady_from_activations(network, {"x": sets}).accepted]
     begin = random_states(size.starts, 2.0, seed)
     descended, chart = measure_descent(network, begin, steady, size, tell)
     return Measured([*rows, *descended], [chart])
@@ -63,7 +72,7 @@ def measure_descent(network: EnergyNetwork, begin: Tensor, steady: Tensor, size:
     for step in range(size.descent):
         if step % every == 0:
             shares.append((step * RATE, float(right(x).double().mean())))
-            tell(step / size.descent)
+            tell(0.5 + 0.5 * step / size.descent)
         x = x - RATE * energy_gradient(network, {"x": x})["x"]
     state = {"x": x}
     gradient = energy_gradient(network, state)["x"].abs().amax(-1)
