@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize, softmax
 
 from attractor.data import DataUnavailableError, ImageSet
-from attractor.dynamics import Block, Euler, RungeKutta4
+from attractor.dynamics import Adaptive, Block, Euler, RungeKutta4
 from attractor.energy.synapses import Conv, Dense, Lateral, Trilinear
 from attractor.papers import paper_module
 from attractor.papers.figures import Chart, ImageGrid
@@ -80,14 +80,14 @@ def test_bad_arguments_of_a_run_are_refused(scale, seed):
 def test_without_the_digits_rows_say_what_is_needed(monkeypatch):
     monkeypatch.setattr(digits, "load", unavailable)
     rows = digits.measure_digits(TINY, 0, quiet).rows
-    assert [row.claim for row in rows] == list(PAPER.claims[:6])
+    assert [row.claim for row in rows] == list(PAPER.claims[:7])
     assert all(row.measured is None and "needs scikit-learn" in row.note for row in rows)
 
 
 def test_without_mnist_rows_say_what_is_needed(monkeypatch):
     monkeypatch.setattr(denoising, "load", unavailable)
     rows = denoising.measure_denoising(replace(TINY, all_of_mnist=True), 0, quiet).rows
-    assert [row.claim for row in rows] == list(PAPER.claims[6:9])
+    assert [row.claim for row in rows] == list(PAPER.claims[7:11])
     assert all(row.measured is None and "attractor[demo]" in row.note for row in rows)
 
 
@@ -177,9 +177,19 @@ def test_denoising_is_compared_with_the_mean_image_on_the_same_noise(few_images)
     assert torch.equal(small.errors, again.errors)
     rows = denoising.measure_denoising(replace(TINY, all_of_mnist=True), 0, quiet).rows
     assert rows[0].measured == pytest.approx(float(small.errors.mean())) and rows[0].baseline == small.neighbours
-    assert rows[1].measured == pytest.approx(1 - rows[0].measured / small.mean_image)
+    assert rows[1].measured == pytest.approx(1 - rows[0].measured / float(small.mean_image.mean()))
+    assert rows[2].measured == pytest.approx(1 - rows[0].measured / float(small.untrained.mean()))
     assert rows[1].interval[0] < rows[1].measured < rows[1].interval[1]
-    assert rows[2].n == 30
+    assert rows[3].n == 30
+
+
+def test_memories_that_are_not_trained_gain_nothing(few_images):
+    row = denoising.measure_denoising(replace(TINY, denoising_epochs=0), 0, quiet).rows[2]
+    assert row.measured == 0 and row.ok is False
+
+
+def test_all_of_mnist_is_held_to_the_published_figure():
+    assert denoising.MNIST.most == denoising.MNIST.published
 
 
 def test_block_solver_rests_sooner_at_the_same_energy():
@@ -215,28 +225,53 @@ def test_hypergraphs_have_every_number_of_layers_and_every_synapse():
     assert {Conv, Dense, Lateral, Trilinear} <= kinds
 
 
-@pytest.mark.parametrize("solver", [Block(), Euler(0.1), Euler(0.5, backtrack=True), RungeKutta4(0.5)])
+@pytest.mark.parametrize("solver", [Block(), Euler(0.1), Euler(0.5, backtrack=True), RungeKutta4(0.5), Adaptive()])
 def test_energy_falls_on_hypergraphs(solver):
-    assert max(hypergraphs.worst_rise(seed, solver, 10) for seed in range(4)) <= 1e-9
+    seen = [hypergraphs.rise_and_fall(seed, solver, 10) for seed in range(4)]
+    assert max(rise for rise, _ in seen) <= 1e-9 and min(fall for _, fall in seen) > 0.01
 
 
 def test_a_rise_of_the_energy_is_seen():
-    assert max(hypergraphs.worst_rise(seed, Euler(3.0), 5) for seed in range(3)) > 1e-3
+    assert max(hypergraphs.rise_and_fall(seed, Euler(3.0), 5)[0] for seed in range(3)) > 1e-3
+
+
+def test_a_solver_that_does_not_move_is_seen(monkeypatch):
+    true = hypergraphs.relax
+    monkeypatch.setattr(
+        hypergraphs, "relax", lambda network, state, solver, **options: true(network, state, solver, clamp=set(state), **options)
+    )
+    rows = hypergraphs.measure_descent(TINY, 0, quiet).rows
+    assert rows[-1].claim is hypergraphs.FALL and rows[-1].ok is False
+
+
+def test_energy_falls_at_the_rate_of_the_formula():
+    """`dE/dt = - sum tau x' Hess(L) x'` against the difference of energies."""
+    for seed in range(5):
+        network, state = hypergraphs.hypergraph(seed, semidefinite=False)
+        velocity = network.velocity(state)
+        step = 1e-5
+        ahead, behind = (network.energy({name: x + sign * step * velocity[name] for name, x in state.items()}) for sign in (1, -1))
+        rate = torch.zeros(hypergraphs.BATCH, dtype=torch.float64)
+        for name, layer in network.layers.items():
+            _, bent = torch.func.jvp(layer.lagrangian.activation, (state[name],), (velocity[name],))
+            rate -= layer.tau * (velocity[name] * bent).flatten(1).sum(-1)
+        torch.testing.assert_close((ahead - behind) / (2 * step), rate, rtol=1e-6, atol=0)
 
 
 def test_without_the_integrator_its_row_says_so(monkeypatch):
     def missing(seed, solver, steps):
         if isinstance(solver, RungeKutta4):
             raise ImportError("this solver needs torchdiffeq")
-        return 0.0
+        return 0.0, 1.0
 
-    monkeypatch.setattr(hypergraphs, "worst_rise", missing)
-    *others, runge_kutta = hypergraphs.measure_descent(TINY, 0, quiet).rows
-    assert [row.measured for row in others] == [0.0] * 4
+    monkeypatch.setattr(hypergraphs, "rise_and_fall", missing)
+    *others, runge_kutta, _, fall = hypergraphs.measure_descent(TINY, 0, quiet).rows
+    assert [row.measured for row in others] == [0.0] * 4 and fall.measured == 1.0
     assert runge_kutta.measured is None and "torchdiffeq" in runge_kutta.note
 
 
 @pytest.mark.slow
 def test_smoke_run_agrees_with_the_paper():
     report = paper_module("18").run("smoke", 0)
-    assert [row.claim.text for row in report.rows if row.ok is False] == []
+    # memories that start at the data are hardly better, after few epochs worse, for being trained
+    assert [row.claim for row in report.rows if row.ok is False] == [denoising.GAIN]

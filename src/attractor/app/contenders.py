@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attractor.memory import MEMORIES, Binarise, Binary, DenseMemory, Encoded, HopfieldMemory, Memory
+from attractor.memory import MEMORIES, Binarise, Binary, DenseMemory, Encoded, HopfieldMemory, KernelMemory, Memory
+from attractor.memory.kernel import NoiseAware
 from attractor.read import RectifiedPolynomial, Sparsemax, TopK
 
-WRAPPERS = {"encoded"}
-"""Registered classes that are no memories of their own."""
+NOT_COMPARED = {"encoded", "sequence"}
+"""A wrapper of memories, and one that recalls what follows the pattern that it knows."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,26 @@ class Contender:
         make: the empty memory for patterns of a width, in the memory's own domain.
         monotone: whether its recall never raises its energy, by its own account.
         binary: whether it takes -1 and 1 only, so that real data reaches it through `Binarise`.
+        learn: what it learns from its patterns when they are stored.
     """
 
     title: str
     make: Callable[[int], Memory]
     monotone: bool = True
     binary: bool = False
+    learn: Callable[[Memory], object] | None = None
 
     def build(self, dim: int, low: float, high: float) -> Memory:
         """The empty memory for data between `low` and `high`, behind an encoder where it needs one."""
         memory = self.make(dim)
         return Encoded(memory, Binarise((low + high) / 2, low, high)) if self.binary else memory
+
+
+def learn_kernel(memory: Memory) -> None:
+    """Teach a kernel to recognise damaged copies of what is stored."""
+    assert isinstance(memory, KernelMemory)
+    if len(memory) > 1:
+        memory.learn(NoiseAware(steps=30, batch=256))
 
 
 SOFT_MAX = Contender("soft-max, Euclidean", DenseMemory)
@@ -49,9 +59,12 @@ HEBBIAN = Contender("Hopfield, Hebbian", HopfieldMemory, binary=True)
 PSEUDO_INVERSE = Contender("Hopfield, pseudo-inv.", lambda dim: HopfieldMemory(dim, rule="pseudo-inverse"), binary=True)
 STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="storkey"), binary=True)
 
+KERNEL = Contender("learned kernel", KernelMemory, monotone=False, learn=learn_kernel)
+
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
     "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
+    "kernel": (KERNEL,),
 }
 
 DEMONSTRATED = (SOFT_MAX, COSINE, MANHATTAN, BINARY, HEBBIAN)
@@ -63,7 +76,7 @@ def registered() -> list[Contender]:
     for name in sorted(MEMORIES):
         if name in CONTENDERS:
             chosen += CONTENDERS[name]
-        elif name not in WRAPPERS:
+        elif name not in NOT_COMPARED:
             kind = MEMORIES[name]
             make: Callable[..., Memory] = kind
             chosen.append(Contender(name, make, monotone=False, binary=kind.domain.kind == "bipolar"))

@@ -93,6 +93,8 @@ class Entrant:
 
     def _filled(self, memory: Memory, patterns: Tensor) -> Memory:
         self._noting(lambda: memory.store(patterns))
+        if self.contender.learn is not None:
+            self.contender.learn(memory)
         return memory
 
     @property

@@ -167,9 +167,8 @@ class HopfieldMemory(Memory):
             warn_over_capacity(len(self), self.capacity_estimate(), stacklevel=2)
         return Recall.join(parts)
 
-    @torch.no_grad()
     def energy(self, states: Tensor) -> Tensor:
-        """The energy `(b,)` of `states (b, dim)`; asynchronous recall never raises it.
+        """The energy `(b,)` of `states (b, dim)`, differentiable; asynchronous recall never raises it.
 
         Raises:
             TypeError, ValueError: wrong shape, dtype or entries, NaN or infinity, or an empty memory.

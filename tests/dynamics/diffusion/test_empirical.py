@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from attractor.dynamics.diffusion import EmpiricalDenoiser, descend, divergence
+from attractor.dynamics.diffusion import EmpiricalDenoiser, Karras, as_score, descend, divergence, ode_log_prob, sample
 from attractor.dynamics.diffusion.empirical import NoisyDistance
 from attractor.read import Block, Euclidean
 
@@ -239,3 +239,122 @@ def test_bad_questions_are_refused_by_name(x, options, error):
     sigma = options.pop("sigma", 1.0)
     with pytest.raises(ValueError, match=error):
         EmpiricalDenoiser(torch.eye(2)[[0, 1, 0]]).denoise(x, sigma, **options)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1.0, 100.0, -3e3])
+@pytest.mark.parametrize("sigma", [0.002, 0.01, 0.1])
+def test_data_far_from_the_origin_keep_their_weights_in_single_precision(shift, sigma):
+    patterns = (normal(200, 16, dtype=torch.float32) + shift).double()
+    # half way between two patterns the weights turn over
+    x = torch.cat([(patterns[:1] + patterns[1:2]) / 2, patterns[:3] + sigma * normal(3, 16, seed=1)]).float()
+    single, double = EmpiricalDenoiser(patterns.float()), EmpiricalDenoiser(patterns)
+    error = (single.denoise(x[1:], sigma).double() - double.denoise(x[1:].double(), sigma)).abs().max()
+    assert error <= 1e-6 * (1 + abs(shift))
+    torch.testing.assert_close(single.log_prob(x, sigma).double(), double.log_prob(x.double(), sigma), rtol=1e-6, atol=1e-4)
+
+
+def test_close_patterns_far_from_the_origin_are_told_apart_in_single_precision():
+    patterns = 100 + 0.02 * normal(50, 8)
+    patterns = patterns.float().double()
+    x = patterns[:5] + 0.01 * normal(5, 8, seed=1)
+    found = EmpiricalDenoiser(patterns.float()).denoise(x.float(), 0.01)
+    torch.testing.assert_close(found.double(), EmpiricalDenoiser(patterns).denoise(x.float().double(), 0.01), rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_rounds_the_question_and_the_answer_alone(dtype):
+    patterns, x = normal(20, 4).to(dtype), normal(3, 4, seed=1).to(dtype)
+    half, single = EmpiricalDenoiser(patterns), EmpiricalDenoiser(patterns.float())
+    # noise that half precision would round
+    for sigma in (0.3003, torch.tensor([0.3003, 0.5, 1.7])):
+        for ask in ("denoise", "score", "energy", "log_prob", "divergence"):
+            found = getattr(half, ask)(x, sigma)
+            assert found.dtype == dtype
+            torch.testing.assert_close(
+                found, getattr(single, ask)(x.float(), sigma).to(dtype), rtol=2 * torch.finfo(dtype).eps, atol=1e-4
+            )
+        z = normal(3, 4, seed=2).to(dtype)
+        for ask in ("covariance_product", "hessian_product"):
+            found = getattr(half, ask)(x, sigma, z)
+            assert found.dtype == dtype
+            torch.testing.assert_close(found.float(), getattr(single, ask)(x.float(), sigma, z.float()), rtol=0.02, atol=0.02)
+    assert descend(half, x, 0.5).x.dtype == dtype
+    ends = sample(half, 10 * x, schedule=Karras(sigma_max=10.0)).x
+    assert ends.dtype == dtype and torch.cdist(ends.float(), patterns.float()).amin(-1).max() < 0.1
+    assert ode_log_prob(half, x, sigma=0.5, steps=5).dtype == dtype
+
+
+def test_patterns_are_copied_and_no_part_of_the_state():
+    patterns = normal(4, 2)
+    denoiser = EmpiricalDenoiser(patterns)
+    before = denoiser.denoise(normal(1, 2), 0.1)
+    patterns.zero_()
+    assert torch.equal(denoiser.denoise(normal(1, 2), 0.1), before)
+    assert list(denoiser.state_dict()) == []
+    learned = torch.nn.Parameter(normal(4, 2))
+    assert list(EmpiricalDenoiser(learned).state_dict()) == ["patterns"] and EmpiricalDenoiser(learned).patterns is learned
+
+
+def test_divergence_is_the_trace_of_the_score_at_any_temperature():
+    warm, x = EmpiricalDenoiser(normal(10, 3), temperature=4.0), normal(2, 3, seed=1)
+    traces = [torch.func.jacrev(lambda y: warm.score(y[None], 0.5)[0])(one).trace() for one in x]
+    torch.testing.assert_close(warm.divergence(x, 0.5), torch.stack(traces))
+
+
+@pytest.mark.parametrize("sigma", [1e-25, 1e30])
+@pytest.mark.parametrize("ask", ["denoise", "score", "energy", "log_prob", "divergence"])
+def test_noise_whose_powers_leave_the_precision_is_refused(sigma, ask):
+    with pytest.raises(ValueError, match=r"sigma must lie within .* in torch\.float32"):
+        getattr(EmpiricalDenoiser(normal(3, 2, dtype=torch.float32)), ask)(torch.zeros(1, 2), sigma)
+    single = EmpiricalDenoiser(normal(3, 2, dtype=torch.float32))
+    for used in (1e-9, 1e9):
+        assert getattr(single, ask)(torch.zeros(1, 2), used).isfinite().all()
+
+
+def test_a_refusal_names_the_bad_noise_alone():
+    sigma = torch.ones(1000)
+    sigma[7] = -2.0
+    with pytest.raises(ValueError, match=r"sigma must be positive and finite, got \[-2\.0\]"):
+        EmpiricalDenoiser(normal(3, 2)).denoise(normal(1000, 2), sigma)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_states_that_are_not_finite_are_refused(bad):
+    denoiser, x = EmpiricalDenoiser(normal(5, 2)), torch.tensor([[0.0, bad]], dtype=torch.float64)
+    for ask in (
+        lambda: denoiser.denoise(x, 1.0),
+        lambda: denoiser.score(x, 1.0),
+        lambda: denoiser.log_prob(x, 1.0),
+        lambda: denoiser.divergence(x, 1.0),
+        lambda: descend(denoiser, x, 1.0),
+        lambda: sample(denoiser, x),
+        lambda: ode_log_prob(denoiser, x, sigma=0.5, steps=5),
+    ):
+        with pytest.raises(ValueError, match="finite"):
+            ask()
+
+
+def test_a_descent_says_which_samples_rest():
+    model = EmpiricalDenoiser(torch.tensor([[-1.0], [1.0]], dtype=torch.float64))
+    x = torch.tensor([[0.999], [1e-7]], dtype=torch.float64)
+    assert descend(model, x, 0.8, max_steps=2, tol=1e-3).converged.tolist() == [False, True]
+    rested = descend(model, x, 0.3, tol=1e-6)
+    assert rested.converged.all() and rested.steps < 1000
+    single = EmpiricalDenoiser(100 * normal(20, 8, dtype=torch.float32))
+    assert descend(single, 100 * normal(5, 8, seed=1, dtype=torch.float32), 20.0).converged.all()
+
+
+@pytest.mark.parametrize("tol", [math.nan, -1.0, math.inf])
+def test_useless_tolerances_of_a_descent_are_refused(tol):
+    with pytest.raises(ValueError, match="tol"):
+        descend(EmpiricalDenoiser(normal(3, 2)), normal(1, 2), 0.5, tol=tol)
+
+
+def test_the_bound_on_steps_is_that_of_an_exact_energy():
+    """A steeper energy rises at step size 1; the text says of which it is true."""
+    steep = as_score(lambda x: 5 * x.square().sum(-1), (3,))
+    energies = descend(steep, normal(2, 3), 0.5, max_steps=5).energies
+    assert (energies[-1] > energies[0]).all()
+    assert "learned energy nothing is known" in " ".join(descend.__doc__.split())
+    with pytest.raises(ValueError, match="where an exact energy cannot rise"):
+        descend(steep, normal(2, 3), 0.5, eta=3.0)

@@ -1,5 +1,7 @@
 """Learned denoisers: preconditioning, conservativity, training, adapters."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from attractor.dynamics.diffusion import (
     sample,
     train_denoiser,
 )
+from attractor.dynamics.diffusion.training import denoising_loss
 
 
 def normal(*shape, seed=0):
@@ -66,7 +69,7 @@ def test_raw_predictions_of_every_kind_become_clean_data(kind):
 
     class Raw(nn.Module):
         def forward(self, x, sigma):
-            return converted(exact.denoise(x, sigma), x, sigma[:, None], given="clean", wanted=kind)
+            return converted(exact.denoise(x, sigma), x, sigma, given="clean", wanted=kind)
 
     model = NetDenoiser(Raw(), (3,), precondition="none", prediction=kind)
     x, sigma = normal(4, 3, seed=1), torch.tensor([0.2, 0.5, 1.0, 2.0], dtype=torch.float64)
@@ -186,3 +189,92 @@ def test_a_memory_runs_in_every_sampler_and_descends():
 def test_bad_models_and_data_are_refused(make, error):
     with pytest.raises(ValueError, match=error):
         make()
+
+
+def test_a_network_is_told_the_noise():
+    net = ResidualMLP((6,), width=24, blocks=2, generator=torch.Generator().manual_seed(0)).double()
+    x = normal(2, 6)
+    assert (net(x, torch.zeros(2, dtype=torch.float64)) - net(x, torch.ones(2, dtype=torch.float64))).abs().max() > 1e-3
+
+
+class Shrunk(nn.Module):
+    """`scale x` for every noise; keeps what it was asked."""
+
+    event = (2,)
+
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(scale, dtype=torch.float64))
+        self.asked = []
+
+    def denoise(self, x, sigma):
+        self.asked.append(sigma)
+        return self.scale * x
+
+
+def test_loss_has_the_weights_of_karras():
+    clean, generator = torch.zeros(1, 2, dtype=torch.float64), torch.Generator().manual_seed(0)
+    # at data zero the error is sigma^2: weighted, (sigma^2 + s^2) / s^2
+    loss = denoising_loss(Shrunk(1.0), clean, 0.5, 40_000, (math.log(2.0), 1e-9), generator)
+    assert loss.item() == pytest.approx((4 + 0.25) / 0.25, rel=0.02)
+
+
+def test_training_draws_the_noise_it_is_told():
+    model = Shrunk(0.5)
+    train_denoiser(model, normal(8, 2), seed=0, steps=20, batch=200, log_sigma=(1.5, 0.2))
+    logarithms = torch.cat(model.asked).log()
+    assert logarithms.mean().item() == pytest.approx(1.5, abs=0.02) and logarithms.std().item() == pytest.approx(0.2, abs=0.02)
+
+
+def test_early_averages_forget_the_start():
+    model = EmpiricalDenoiser(nn.Parameter(torch.zeros(1, 2)))
+    train_denoiser(model, torch.ones(4, 2), seed=0, steps=200, rate=0.05)
+    torch.testing.assert_close(model.patterns.detach(), torch.ones(1, 2), rtol=0, atol=0.3)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error"),
+    [
+        (torch.cat([normal(4, 6), torch.full((1, 6), torch.nan)]), {}, "finite"),
+        (normal(4, 6).float(), {}, "float64"),
+        (normal(4, 6), {"log_sigma": (math.nan, 1.0)}, "log_sigma"),
+    ],
+)
+def test_a_refused_training_changes_nothing(data, options, error):
+    model = small(NetDenoiser)
+    with pytest.raises(ValueError, match=error):
+        train_denoiser(model, data, seed=0, steps=3, **options)
+    for one, other in zip(model.parameters(), small(NetDenoiser).parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_samples_of_another_precision_than_the_network_are_refused_by_name():
+    for kind in (NetDenoiser, EnergyDenoiser):
+        with pytest.raises(ValueError, match=r"x must be torch\.float64"):
+            small(kind).denoise(torch.zeros(1, 6), 1.0)
+
+
+class Turned(nn.Module):
+    def forward(self, x, noise):
+        return x.T.contiguous()
+
+
+class Column(nn.Module):
+    def forward(self, x, noise):
+        return x.square().sum(-1, keepdim=True)
+
+
+@pytest.mark.parametrize("precondition", ["edm", "none"])
+def test_a_network_that_returns_another_shape_is_refused(precondition):
+    with pytest.raises(ValueError, match=r"net must return .*\(2, 3\), got \(3, 2\)"):
+        NetDenoiser(Turned(), (3,), precondition=precondition).denoise(torch.ones(2, 3), 1.0)
+    with pytest.raises(ValueError, match="potential must return"):
+        EnergyDenoiser(Column(), (3,)).energy(torch.ones(2, 3), 1.0)
+
+
+@pytest.mark.parametrize("kind", [NetDenoiser, EnergyDenoiser])
+def test_half_precision_stays_in_a_network(kind):
+    model, x = small(kind).bfloat16(), normal(2, 6).bfloat16()
+    for sigma in (0.5, torch.tensor([0.5, 1.0])):
+        assert model.denoise(x, sigma).dtype == model.score(x, sigma).dtype == torch.bfloat16
+    assert sample(model, x).x.dtype == torch.bfloat16

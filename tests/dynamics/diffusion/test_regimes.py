@@ -7,15 +7,19 @@ import torch
 
 from attractor.dynamics.diffusion import (
     EmpiricalDenoiser,
+    Heun,
     Ring,
     classify_samples,
+    conservativity,
     critical_noise,
     minima_census,
     nearest_distances,
     recovery,
+    regimes,
     ring_points,
     stability_limit,
 )
+from attractor.errors import NotConvergedWarning
 
 
 def seeded(seed=0):
@@ -134,3 +138,87 @@ def test_recovery_falls_with_noise_and_its_critical_level_is_found():
     assert critical_noise(model, model.patterns, [5.0], delta=0.1) is None
     with pytest.raises(ValueError, match="rise"):
         critical_noise(model, model.patterns, [0.4, 0.2], delta=0.1)
+
+
+def test_nothing_but_finite_samples_are_classified():
+    data, bad = torch.randn(20, 4, generator=seeded()), torch.full((2, 4), math.nan)
+    for samples, items in ((bad, data), (data, torch.cat([data, bad]))):
+        with pytest.raises(ValueError, match="finite"):
+            classify_samples(samples, items, memorised=0.1, spurious=0.1)
+    with pytest.raises(ValueError, match="finite"):
+        nearest_distances(bad)
+
+
+def test_conservativity_refuses_what_is_not_finite():
+    with pytest.raises(ValueError, match="finite"):
+        conservativity(EmpiricalDenoiser(torch.eye(3)), torch.full((1, 3), math.nan), 1.0)
+
+    class Cusp:
+        event = (1,)
+
+        def score(self, x, sigma):
+            return x.abs().sqrt()
+
+    with pytest.raises(ValueError, match="Jacobian"):
+        conservativity(Cusp(), torch.zeros(1, 1), 1.0)
+
+
+def test_nearest_rows_do_not_depend_on_the_block(monkeypatch):
+    data = torch.randn(50, 3, generator=seeded())
+    whole = regimes.nearest(data, data, apart=True)
+    monkeypatch.setattr(regimes, "DISTANCES_PER_BLOCK", 120)
+    for one, other in zip(regimes.nearest(data, data, apart=True), whole, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_saddle_is_no_minimum():
+    two = EmpiricalDenoiser(ring_points(2))
+    starts = torch.tensor([[0.0, 0.0], [0.0, 1.0], [0.9, 0.0]], dtype=torch.float64)
+    census = minima_census(two, starts, two.patterns, 0.3, apart=0.01)
+    assert census.reached.tolist() == [1] and census.elsewhere == 2 and census.away(0.05) == 0
+    torch.testing.assert_close(census.minima, torch.tensor([[1.0, 0.0]], dtype=torch.float64), rtol=0, atol=1e-3)
+    nothing = minima_census(two, starts[:2], two.patterns, 0.3, apart=0.01)
+    assert nothing.minima.shape == (0, 2) and nothing.reached.tolist() == [] and nothing.away(0.0) == 0
+
+
+def test_descents_that_have_not_come_to_rest_are_no_minima():
+    two = EmpiricalDenoiser(ring_points(2))
+    starts = torch.tensor([[0.001, 0.0], [0.002, 1.0]], dtype=torch.float64)
+    with pytest.warns(NotConvergedWarning, match="2 of 2"):
+        census = minima_census(two, starts, two.patterns, 0.9, apart=0.01, max_steps=2)
+    assert len(census.minima) == 0 and census.elsewhere == 2
+
+
+def test_a_census_takes_a_single_start():
+    two = EmpiricalDenoiser(ring_points(2))
+    found = minima_census(two, torch.tensor([0.5, 0.5], dtype=torch.float64), two.patterns, 0.3, apart=0.01)
+    assert found.minima.shape == (1, 2) and found.reached.tolist() == [1]
+
+
+@pytest.mark.parametrize("tol", [0.0, -1.0])
+def test_a_stability_limit_needs_a_positive_tolerance(tol):
+    with pytest.raises(ValueError, match="tol"):
+        stability_limit(EmpiricalDenoiser(ring_points(10)), torch.zeros(2).double(), low=0.5, high=1.0, tol=tol)
+
+
+def test_a_stability_limit_ends_at_the_precision_of_numbers():
+    found = stability_limit(EmpiricalDenoiser(ring_points(10)), torch.zeros(2).double(), low=0.5, high=1.0, tol=1e-17)
+    assert found == pytest.approx(0.5**0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("share", [0.0, 5.0, math.nan])
+def test_the_share_that_comes_back_lies_within_one(share):
+    with pytest.raises(ValueError, match="share"):
+        critical_noise(EmpiricalDenoiser(ring_points(2)), ring_points(2), [0.1], delta=0.1, share=share, copies=2)
+
+
+def test_without_the_ode_nothing_comes_back(monkeypatch):
+    monkeypatch.setattr(Heun, "step", lambda self, flow, x, t, after, *, last, generator: x)
+    model = EmpiricalDenoiser(ring_points(2))
+    assert recovery(model, model.patterns, 0.4, delta=0.01, generator=seeded()) < 0.05
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 1)])
+def test_the_ring_is_of_points_in_the_plane(shape):
+    with pytest.raises(ValueError, match="shape"):
+        Ring(2.0).energy(torch.ones(shape))

@@ -59,29 +59,32 @@ def test_ddim_is_exact_for_one_point_in_a_single_step():
     torch.testing.assert_close(found, exact_path(x, schedule, 1.0, 0.3))
 
 
-def test_exact_denoiser_brings_every_sample_to_a_training_item():
+def test_the_ode_of_the_exact_denoiser_brings_every_sample_to_a_training_item():
     patterns = normal(500, 64).sign() * 0.9
     model = EmpiricalDenoiser(patterns)
     schedule = Karras(sigma_max=20.0)
-    ends = sample(model, 20 * normal(300, 64, seed=1), schedule=schedule, steps=18).x
+    starts = 20 * normal(300, 64, seed=1)
+    ends = sample(model, starts, schedule=schedule, steps=18, denoise_last=False).x
     nearest, index = torch.cdist(ends, patterns).min(-1)
     assert (nearest <= 0.1).double().mean() >= 0.99
     assert len(index.unique()) > 100
+    few = sample(model, starts, schedule=schedule, steps=1, denoise_last=False).x
+    assert (torch.cdist(few, patterns).amin(-1) <= 0.1).double().mean() < 0.5
 
 
 def test_preserving_and_exploding_noise_give_the_same_end_for_matched_noise():
     model = EmpiricalDenoiser(normal(40, 8))
     preserving = VariancePreserving()
-    times = preserving.times(60)
+    times = preserving.times(200)
     ratios = preserving.ratio(times)
     exploding = Karras(sigma_min=ratios[-1].item() * (1 - 1e-12), sigma_max=ratios[0].item() * (1 + 1e-12))
     noise = ratios[0] * normal(50, 8, seed=1)
     scaled = preserving.alpha(times[0]) * noise
-    ends = {
-        (type(schedule).__name__, type(sampler).__name__): sample(model, x, schedule=schedule, sampler=sampler, times=clock).x
-        for schedule, x, clock in ((exploding, noise, ratios), (preserving, scaled, times))
-        for sampler in (Heun(), DDIM())
-    }
+    ends = {}
+    for schedule, x, clock in ((exploding, noise, ratios), (preserving, scaled, times)):
+        for sampler in (Heun(), DDIM()):
+            end = sample(model, x, schedule=schedule, sampler=sampler, times=clock, denoise_last=False).x
+            ends[type(schedule).__name__, type(sampler).__name__] = end / schedule.alpha(clock[-1])
     first = ends["Karras", "Heun"]
     torch.testing.assert_close(ends["VariancePreserving", "Heun"], first, rtol=0, atol=1e-3)
     torch.testing.assert_close(ends["VariancePreserving", "DDIM"], ends["Karras", "DDIM"], rtol=0, atol=1e-9)
@@ -165,3 +168,30 @@ def test_bad_requests_of_samples_are_refused(x, options, error):
 def test_noise_levels_of_a_likelihood_must_rise(sigma, most):
     with pytest.raises(ValueError, match="sigma"):
         ode_log_prob(SINGLE, normal(1, 2), sigma=sigma, sigma_max=most, steps=5)
+
+
+def test_the_last_step_of_the_reverse_diffusion_draws_no_noise():
+    x, times = normal(4, 2), torch.tensor([2.0, 1.0, 0.7], dtype=torch.float64)
+
+    def ends(clock, seed):
+        generator = torch.Generator().manual_seed(seed)
+        return sample(SINGLE, x, sampler=EulerMaruyama(), times=clock, denoise_last=False, generator=generator).x
+
+    assert torch.equal(ends(times[1:], 0), ends(times[1:], 1)) and not torch.equal(ends(times, 0), ends(times, 1))
+
+
+def test_likelihood_by_random_probes_comes_near_the_exact_one():
+    model = EmpiricalDenoiser(ring_points(9))
+    x = model.patterns + 0.1 * normal(9, 2)
+    options = {"sigma": 0.1, "sigma_max": 5.0, "steps": 8}
+    exact = ode_log_prob(model, x, **options)
+    probed = ode_log_prob(model, x, **options, probes=4, generator=torch.Generator().manual_seed(0))
+    assert 0 < (probed - exact).abs().median() < 1
+    again = ode_log_prob(model, x, **options, probes=4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(probed, again)
+
+
+def test_one_likelihood_has_one_noise_level():
+    # the run-time check of annotations refuses it first where it is on
+    with pytest.raises(Exception, match="sigma"):
+        ode_log_prob(SINGLE, normal(2, 2), sigma=torch.tensor([0.5, 1.0]), steps=5)

@@ -90,6 +90,61 @@ def test_time_outside_of_the_schedule_is_refused(t):
         diffuse(torch.zeros(1, 2), t, Karras())
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("ask", ["alpha", "sigma", "alpha_rate", "sigma_rate", "ratio"])
+def test_a_schedule_is_asked_within_its_times_only(schedule, ask):
+    for t in (-1.0, schedule.t_min / 2, 1.01 * schedule.t_max, 60 * schedule.t_max, math.nan):
+        for given_time in (t, torch.tensor([schedule.t_max, t])):
+            with pytest.raises(ValueError, match="t must lie within"):
+                getattr(schedule, ask)(given_time)
+    assert getattr(schedule, ask)(torch.tensor([schedule.t_min, schedule.t_max], dtype=torch.float64)).isfinite().all()
+
+
+def test_cosine_keeps_the_square_of_a_cosine_of_the_signal():
+    t, offset = torch.linspace(0.01, 0.9, 20, dtype=torch.float64), 0.008
+    kept = [torch.cos((one + offset) / (1 + offset) * math.pi / 2) ** 2 for one in (t, torch.zeros(1, dtype=torch.float64))]
+    torch.testing.assert_close(Cosine().alpha(t) ** 2, kept[0] / kept[1])
+
+
+def test_times_begin_where_they_are_told():
+    times = Karras().times(5, start=3.0)
+    assert times[0] == 3.0 and times[-1] == 0.002 and (times.diff() < 0).all()
+    roots = times ** (1 / 7)
+    torch.testing.assert_close(roots.diff(), roots.diff().mean().expand(5))
+    with pytest.raises(ValueError, match="start"):
+        Karras().times(5, start=90.0)
+
+
+@pytest.mark.parametrize("clean", [torch.zeros(2, 2, dtype=torch.uint8), torch.full((1, 2), math.nan), torch.zeros(0, 2)])
+def test_useless_data_are_not_diffused(clean):
+    with pytest.raises(ValueError, match="clean"):
+        diffuse(clean, 1.0, Karras())
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_each_sample_is_converted_with_its_own_noise(kind):
+    generator = torch.Generator().manual_seed(0)
+    value, x = torch.randn(2, 3, 3, generator=generator, dtype=torch.float64)
+    sigma = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)
+    found = converted(value, x, sigma, given="clean", wanted=kind)
+    alone = [converted(value[i], x[i], sigma[i].item(), given="clean", wanted=kind) for i in range(3)]
+    torch.testing.assert_close(found, torch.stack(alone))
+
+
+@pytest.mark.parametrize(
+    ("value", "options", "error"),
+    [
+        (torch.zeros(3, 3), {"alpha": 0.0}, "alpha"),
+        (torch.zeros(1), {}, "value"),
+        (torch.zeros(3, 3), {"sigma": torch.ones(2)}, "sigma"),
+        (torch.zeros(3, 3), {"sigma": torch.ones(3, 1)}, "sigma"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused(value, options, error):
+    with pytest.raises(ValueError, match=error):
+        converted(value, torch.zeros(3, 3), **{"sigma": 1.0, "given": "noise", "wanted": "clean", **options})
+
+
 @pytest.mark.parametrize("times", [[1.0, 1.0], [1.0, 2.0], [1.0], [100.0, 1.0], [1.0, 0.0]])
 def test_times_that_do_not_fall_are_refused(times):
     with pytest.raises(ValueError, match="times"):

@@ -6,7 +6,10 @@ Noise smooths `K` data points into `p(x) = (1/K) sum_mu Normal(x; alpha xi_mu, s
     D(x) = sum_mu softmax(-(b/2) |x - alpha xi|^2)_mu xi_mu,      grad log p = (alpha D - x) / sigma^2 = -grad E / sigma^2
 
 so that one gradient step of size 1 on the energy, one Hopfield update and one optimal denoising are the same. The Hessian of `E`
-is `I - C / sigma^2`, `C` the covariance of the memories `alpha xi` under the weights.
+is `I - C / sigma^2`, `C` the covariance of the memories `alpha xi` under the weights: at most the unit matrix.
+
+A shift of data and samples alike changes no weight. Both are taken relative to the mean of the data: squares of far-off data would
+drown their differences.
 
 Sources: Hoover et al. 2023 (arXiv 2309.16750), Ambrogioni 2023; checked by derivation.
 """
@@ -20,9 +23,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from attractor.dynamics.diffusion.model import Noise, check_noise, check_samples, directional
+from attractor.dynamics.diffusion.model import Noise, check_samples, directional, noise_per_sample
 from attractor.read import Block, Euclidean, Read, SoftMax
-from attractor.read.similarity import Cues
+from attractor.read.similarity import Cues, widened
 from attractor.validation import check_count, check_floating, check_positive
 
 
@@ -30,12 +33,13 @@ class EmpiricalDenoiser(nn.Module):
     """Score, energy and density of a data set smoothed by noise, exactly.
 
     Args:
-        patterns: `(K, *event)`, floating point and finite; an `nn.Parameter` is learned like any other.
+        patterns: `(K, *event)`, floating point and finite, copied; an `nn.Parameter` is learned like any other.
         temperature: widens the weights to `sigma^2 temperature`; 1 is the data's own density.
         block_size: rows compared at a time; changes nothing beyond rounding. Default: by a fixed budget of scores.
 
     All methods take samples `x (..., *event)` in the precision of the patterns, `sigma` as one number or one for each sample, and
-    `alpha`, the share of the signal that is left (`attractor.dynamics.diffusion.schedules`). They are differentiable.
+    `alpha`, the share of the signal that is left (`attractor.dynamics.diffusion.schedules`). They are differentiable. In half
+    precision they work in float32 and round their answer. Patterns that are not learned are no part of `state_dict`.
 
     Raises:
         TypeError: `patterns` is not a tensor.
@@ -61,7 +65,10 @@ class EmpiricalDenoiser(nn.Module):
         if isinstance(patterns, nn.Parameter):
             self.patterns: Tensor = patterns
         else:
-            self.register_buffer("patterns", patterns.detach())
+            self.register_buffer("patterns", patterns.detach().clone(), persistent=False)
+        self.centre: Tensor
+        # any shift is exact, so that this one need not follow patterns that learn
+        self.register_buffer("centre", widened(patterns.detach()).mean(0).flatten().to(patterns.dtype), persistent=False)
 
     @property
     def event(self) -> tuple[int, ...]:
@@ -88,20 +95,28 @@ class EmpiricalDenoiser(nn.Module):
         Raises:
             ValueError: wrong shapes or precision, a noise level that is not positive, or nothing left after leaving out.
         """
-        return self._read(x, sigma, alpha, exclude=exclude)[0].reshape(x.shape)
+        return self._denoise(self._widened(x, sigma), sigma, alpha, exclude).to(x.dtype)
+
+    def _denoise(self, x: Tensor, sigma: Noise, alpha: float, exclude: Tensor | None = None) -> Tensor:
+        values, _ = self._read(x, sigma, alpha, exclude=exclude)
+        return (values + self.centre).reshape(x.shape)
 
     def score(self, x: Tensor, sigma: Noise, *, alpha: float = 1.0, exclude: Tensor | None = None) -> Tensor:
         """`grad log p(x) = (alpha D - x) / sigma^2`, of the shape of `x`."""
-        clean = self.denoise(x, sigma, alpha=alpha, exclude=exclude)
-        return (alpha * clean - x) / per_sample(sigma, x, len(self.event)) ** 2
+        wide = self._widened(x, sigma)
+        clean = self._denoise(wide, sigma, alpha, exclude)
+        return ((alpha * clean - wide) / noise_per_sample(wide, sigma, self.event) ** 2).to(x.dtype)
 
     def energy(self, x: Tensor, sigma: Noise, *, alpha: float = 1.0, exclude: Tensor | None = None) -> Tensor:
         """`E(x) = -sigma^2 log p(x)`, `(...)`; computed in float64, so that large distances leave the digits that matter."""
-        _, potential = self._read(x, sigma, alpha, exclude=exclude, wide=True)
-        width = per_sample(sigma, potential, 0) ** 2 * self.temperature
+        return self._energy(x, sigma, alpha, exclude).to(x.dtype)
+
+    def _energy(self, x: Tensor, sigma: Noise, alpha: float, exclude: Tensor | None) -> Tensor:
+        _, potential = self._read(self._widened(x, sigma).double(), sigma, alpha, exclude=exclude)
+        width = noise_per_sample(potential, sigma, ()) ** 2 * self.temperature
         count = len(self) if exclude is None else len(self) - (exclude >= 0).to(potential)
         size = torch.as_tensor(count, dtype=potential.dtype, device=x.device)
-        return (width * (size.log() + self.dim / 2 * (2 * math.pi * width).log() - potential)).to(x.dtype)
+        return width * (size.log() + self.dim / 2 * (2 * math.pi * width).log() - potential)
 
     def log_prob(self, x: Tensor, sigma: Noise, *, alpha: float = 1.0, exclude: Tensor | None = None) -> Tensor:
         """`log p(x)`, `(...)`, in nats.
@@ -111,7 +126,8 @@ class EmpiricalDenoiser(nn.Module):
         """
         if self.temperature != 1:
             raise ValueError(f"log_prob needs temperature 1, got {self.temperature}: other weights are no density at this noise")
-        return -self.energy(x, sigma, alpha=alpha, exclude=exclude) / per_sample(sigma, x, 0) ** 2
+        energy = self._energy(x, sigma, alpha, exclude)
+        return (-energy / noise_per_sample(energy, sigma, ()) ** 2).to(x.dtype)
 
     def covariance_product(self, x: Tensor, sigma: Noise, z: Tensor, *, alpha: float = 1.0) -> Tensor:
         """`C z`: the covariance of `alpha xi` under the weights times `z`, of the shape of `x`.
@@ -119,12 +135,12 @@ class EmpiricalDenoiser(nn.Module):
         Raises:
             ValueError: `z` has another shape than `x`, and as `denoise`.
         """
-        check_samples("x", x, self.event, self.patterns)
+        wide = self._widened(x, sigma)
         if z.shape != x.shape:
             raise ValueError(f"z must have the shape of x {tuple(x.shape)}, got {tuple(z.shape)}")
         # the derivative of the read-out is alpha C / (alpha^2 sigma^2 T); forward mode keeps no block's weights
-        change = directional(lambda state: self.denoise(state, sigma, alpha=alpha), x, z)
-        return change * (alpha * self.temperature) * per_sample(sigma, x, len(self.event)) ** 2
+        change = directional(lambda state: self._denoise(state, sigma, alpha), wide, z.to(wide.dtype))
+        return (change * (alpha * self.temperature) * noise_per_sample(wide, sigma, self.event) ** 2).to(x.dtype)
 
     def covariance(self, x: Tensor, sigma: Noise, *, alpha: float = 1.0) -> Tensor:
         """`C (..., N, N)`, one product for each of the `N` directions."""
@@ -136,42 +152,38 @@ class EmpiricalDenoiser(nn.Module):
 
     def hessian_product(self, x: Tensor, sigma: Noise, z: Tensor, *, alpha: float = 1.0) -> Tensor:
         """The Hessian of the energy times `z`: `z - C z / (sigma^2 temperature)`."""
-        variance = per_sample(sigma, x, len(self.event)) ** 2
-        return z - self.covariance_product(x, sigma, z, alpha=alpha) / (variance * self.temperature)
+        variance = noise_per_sample(x, sigma, self.event) ** 2
+        return (z - self.covariance_product(x, sigma, z, alpha=alpha) / (variance * self.temperature)).to(x.dtype)
 
     def divergence(self, x: Tensor, sigma: Noise, *, alpha: float = 1.0) -> Tensor:
         """Divergence of the score, `(tr C / (sigma^2 temperature) - N) / sigma^2`, `(...)`; from one read in float64."""
-        read_out, _ = self._read(x, sigma, alpha, wide=True, squares=True)
+        read_out, _ = self._read(self._widened(x, sigma).double(), sigma, alpha, squares=True)
         mean, square = read_out[..., :-1], read_out[..., -1]
         trace = alpha**2 * (square - mean.square().sum(-1))
-        variance = per_sample(sigma, trace, 0) ** 2
+        variance = noise_per_sample(trace, sigma, ()) ** 2
         return ((trace / (variance * self.temperature) - self.dim) / variance).to(x.dtype)
 
     def forward(self, x: Tensor, sigma: Noise) -> Tensor:
         """`denoise`."""
         return self.denoise(x, sigma)
 
-    def _read(
-        self,
-        x: Tensor,
-        sigma: Noise,
-        alpha: float,
-        *,
-        exclude: Tensor | None = None,
-        wide: bool = False,
-        squares: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Read-out `(..., N)` and `log sum exp(-|x - alpha xi|^2 / (2 sigma^2 temperature))`, `(...)`."""
+    def _widened(self, x: Tensor, sigma: Noise) -> Tensor:
+        """`x` in float32 at least, when the patterns can be compared with it at this noise in its precision."""
         check_samples("x", x, self.event, self.patterns)
-        check_noise(sigma)
+        noise_per_sample(x, sigma, self.event)
+        return widened(x)
+
+    def _read(
+        self, x: Tensor, sigma: Noise, alpha: float, *, exclude: Tensor | None = None, squares: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """In the precision of `x`, relative to the centre: read-out `(..., N)`, and the potential `(...)`.
+
+        The potential is `log sum exp(-|x - alpha xi|^2 / (2 sigma^2 temperature))`.
+        """
         check_positive("alpha", alpha)
         leading = x.shape[: x.dim() - len(self.event)]
-        cues = x.reshape(-1, self.dim) / alpha
-        if wide:
-            cues = cues.double()
-        level = per_sample(sigma, cues, 0)
-        if level.dim() and level.shape != leading:
-            raise ValueError(f"sigma must be one number or have shape {tuple(leading)}, got {tuple(level.shape)}")
+        cues = x.reshape(-1, self.dim) / alpha - self.centre
+        level = noise_per_sample(x.new_empty(leading), sigma, ())
         sharpness = (alpha**2 / (level**2 * self.temperature)).reshape(-1, 1)
         left_out = None if exclude is None else self._excluded(exclude, leading)
         # the inverse temperature differs from cue to cue, so that it belongs to the scores
@@ -181,11 +193,11 @@ class EmpiricalDenoiser(nn.Module):
         return answer.values.reshape(*leading, -1), answer.potential.reshape(leading)
 
     def _blocks(self, size: int, dtype: torch.dtype, squares: bool) -> Iterator[Block]:
-        """The patterns in blocks; with `squares` each reads out `(xi, |xi|^2)`."""
+        """The patterns in blocks, less the centre; with `squares` each reads out `(xi, |xi|^2)`."""
         patterns = self.patterns.flatten(1)
         ids = torch.arange(len(patterns), device=patterns.device)
         for rows, names in zip(patterns.split(size), ids.split(size), strict=True):
-            block = Block(names, rows.to(dtype))
+            block = Block(names, rows.to(dtype) - self.centre)
             if squares:
                 block = replace(block, values=torch.cat([block.patterns, block.squared_norms[:, None]], -1))
             yield block
@@ -218,9 +230,3 @@ class NoisyDistance(Euclidean):
 
     def offset(self, vectors: Tensor) -> Tensor:
         return super().offset(vectors) * self.sharpness
-
-
-def per_sample(sigma: Noise, like: Tensor, event_dims: int) -> Tensor:
-    """`sigma` so that it broadcasts against `like`, whose last `event_dims` dimensions belong to the event."""
-    value = torch.as_tensor(sigma, dtype=like.dtype, device=like.device)
-    return value.reshape(()) if value.numel() == 1 else value.reshape(*value.shape, *(1 for _ in range(event_dims)))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attractor.dynamics.diffusion.model import ScoreModel, check_noise, check_samples, directional
+from attractor.dynamics.diffusion.model import ScoreModel, check_samples, directional
 from attractor.dynamics.ode import States, odeint
 from attractor.validation import check_count, check_positive
 
@@ -55,7 +55,7 @@ def ode_log_prob(
         True
     """
     check_samples("x", x, model.event)
-    check_noise(sigma)
+    check_positive("sigma", sigma)
     check_positive("tol", tol)
     if not sigma < sigma_max < math.inf:
         raise ValueError(f"sigma_max must be finite and above sigma = {sigma!r}, got {sigma_max!r}")

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from attractor.validation import check_floating
+from attractor.validation import check_floating, check_positive, finite, shorten
 
 Noise = float | Tensor
 """A noise level: one number for all samples, or a tensor with one for each."""
@@ -42,13 +42,13 @@ def converted(value: Tensor, x: Tensor, sigma: Noise, *, given: Prediction, want
     Args:
         value: the prediction, of the shape of `x`.
         x: noisy data `(..., *event)`.
-        sigma: noise level, > 0; a tensor must broadcast against `x`.
+        sigma: noise level, > 0: one number, or a tensor with one for each sample, of the leading dimensions of `x`.
         given: what `value` is.
         wanted: what to return.
         alpha: how much of the signal is left, > 0.
 
     Raises:
-        ValueError: an unknown kind of prediction, or a noise level that is not positive.
+        ValueError: an unknown kind of prediction, a noise level or `alpha` that is not positive, or another shape than `x`.
 
     Example:
         >>> x = torch.tensor([[3.0]])
@@ -57,7 +57,10 @@ def converted(value: Tensor, x: Tensor, sigma: Noise, *, given: Prediction, want
     """
     for name, kind in (("given", given), ("wanted", wanted)):
         check_prediction(name, kind)
-    check_noise(sigma)
+    check_positive("alpha", alpha)
+    if value.shape != x.shape:
+        raise ValueError(f"value must have the shape of x {tuple(x.shape)}, got {tuple(value.shape)}")
+    sigma = noise_per_sample(x, sigma, tuple(x.shape[sigma.dim() :]) if isinstance(sigma, Tensor) else ())
     if given == "noise":
         noise = value
     elif given == "score":
@@ -66,12 +69,9 @@ def converted(value: Tensor, x: Tensor, sigma: Noise, *, given: Prediction, want
         noise = (x - alpha * value) / sigma
     else:
         noise = (sigma * x + alpha * value) / (alpha**2 + sigma**2)
-    if wanted == "noise":
-        return noise
-    if wanted == "score":
-        return -noise / sigma
     clean = (x - sigma * noise) / alpha
-    return clean if wanted == "clean" else alpha * noise - sigma * clean
+    found = {"noise": noise, "score": -noise / sigma, "clean": clean, "velocity": alpha * noise - sigma * clean}
+    return found[wanted].to(x.dtype)
 
 
 def check_prediction(name: str, kind: str) -> None:
@@ -82,15 +82,21 @@ def check_prediction(name: str, kind: str) -> None:
 def check_noise(sigma: Noise) -> None:
     """`sigma` must be positive and finite throughout."""
     if isinstance(sigma, Tensor):
-        good = bool(((sigma > 0) & sigma.isfinite()).all())
+        bad = sigma.detach()[~((sigma > 0) & sigma.isfinite())]
     else:
-        good = 0 < sigma < math.inf
-    if not good:
-        raise ValueError(f"sigma must be positive and finite, got {sigma!r}")
+        bad = torch.tensor([] if 0 < check_number("sigma", sigma) < math.inf else [sigma])
+    if len(bad):
+        raise ValueError(f"sigma must be positive and finite, got {shorten(bad.tolist())}")
+
+
+def check_number(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number or a tensor, got {type(value).__name__}")
+    return value
 
 
 def check_samples(name: str, x: Tensor, event: tuple[int, ...], like: Tensor | None = None) -> None:
-    """`x` must be floating point `(..., *event)`, in the precision and place of `like`."""
+    """`x` must be finite, floating point `(..., *event)`, in the precision and place of `like`."""
     check_floating(name, x)
     if x.dim() < len(event) or tuple(x.shape[x.dim() - len(event) :]) != event:
         raise ValueError(f"{name} must have shape (..., {', '.join(map(str, event))}), got {tuple(x.shape)}")
@@ -98,23 +104,64 @@ def check_samples(name: str, x: Tensor, event: tuple[int, ...], like: Tensor | N
         raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
     if like is not None and (x.dtype != like.dtype or x.device != like.device):
         raise ValueError(f"{name} must be {like.dtype} on {like.device} like the model, got {x.dtype} on {x.device}")
+    if not finite(x):
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
 
 
 def noise_per_sample(x: Tensor, sigma: Noise, event: tuple[int, ...]) -> Tensor:
-    """`sigma` as a tensor that broadcasts against `x (..., *event)`.
+    """`sigma` as a tensor that broadcasts against `x (..., *event)`, in its precision or, in place of half precision, float32.
 
     Raises:
-        ValueError: it is not positive, or neither one number nor one for each sample.
+        ValueError: it is not positive, its powers leave the range of the precision of `x`, or it is neither one number nor one
+            for each sample.
     """
     check_noise(sigma)
-    if not isinstance(sigma, Tensor):
-        return torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    level = torch.as_tensor(sigma, dtype=dtype, device=x.device)
     leading = x.shape[: x.dim() - len(event)]
-    if sigma.numel() == 1:
-        return sigma.reshape(()).to(x)
-    if sigma.shape != leading:
-        raise ValueError(f"sigma must be one number or have shape {tuple(leading)}, got {tuple(sigma.shape)}")
-    return sigma.to(x).reshape(*leading, *(1 for _ in event))
+    if level.numel() == 1:
+        level = level.reshape(())
+    elif level.shape != leading:
+        raise ValueError(f"sigma must be one number or have shape {tuple(leading)}, got {tuple(level.shape)}")
+    # scores are distances over sigma^2: half of the exponents are left to the distances
+    limits = torch.finfo(dtype)
+    least, most = limits.tiny**0.25, limits.max**0.25
+    if not bool(((level > least) & (level < most)).all()):
+        given = shorten(torch.as_tensor(sigma).flatten().tolist())
+        raise ValueError(f"sigma must lie within {least:.0e} to {most:.0e} in {dtype}, got {given}")
+    return level.reshape((*level.shape, *(1 for _ in event if level.dim())))
+
+
+def gradient_step(energy: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`x - grad E` for `energy (..., *event) -> (...)`.
+
+    Raises:
+        ValueError: the energy does not depend on `x` as far as automatic differentiation sees.
+    """
+
+    def total(state: Tensor) -> Tensor:
+        energies = energy(state)
+        if not energies.requires_grad:
+            raise ValueError(
+                "energy must depend on the states by differentiable operations: under no_grad or detached it has no slope"
+            )
+        return energies.sum()
+
+    return x - torch.func.grad(total)(x)
+
+
+def check_energies(name: str, energies: Tensor, batch: Tensor) -> Tensor:
+    """`energies`, one for each of `batch (b, *event)`."""
+    if energies.shape != batch.shape[:1]:
+        raise ValueError(
+            f"{name} must return one number for each sample, shape {tuple(batch.shape[:1])}, got {tuple(energies.shape)}"
+        )
+    return energies
+
+
+def no_density(model: object) -> ValueError:
+    """The refusal of a model that knows no normalised density."""
+    return ValueError(f"log_prob is not known to {type(model).__name__}: use ode_log_prob, which follows the probability-flow ODE")
 
 
 def directional(function: Callable[[Tensor], Tensor], x: Tensor, z: Tensor) -> Tensor:

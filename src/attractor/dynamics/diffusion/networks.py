@@ -20,9 +20,12 @@ from torch import Tensor, nn
 from attractor.dynamics.diffusion.model import (
     Noise,
     Prediction,
+    check_energies,
     check_prediction,
     check_samples,
     converted,
+    gradient_step,
+    no_density,
     noise_per_sample,
 )
 from attractor.validation import check_count, check_positive
@@ -42,7 +45,7 @@ class Denoiser(nn.Module, ABC):
 
     def score(self, x: Tensor, sigma: Noise) -> Tensor:
         """`(D - x) / sigma^2`."""
-        return (self.denoise(x, sigma) - x) / noise_per_sample(x, sigma, self.event) ** 2
+        return ((self.denoise(x, sigma) - x) / noise_per_sample(x, sigma, self.event) ** 2).to(x.dtype)
 
     def log_prob(self, x: Tensor, sigma: Noise) -> Tensor:
         """Refused: a learned denoiser knows no normalised density.
@@ -50,9 +53,7 @@ class Denoiser(nn.Module, ABC):
         Raises:
             ValueError: always; `ode_log_prob` integrates the density along the probability-flow ODE.
         """
-        raise ValueError(
-            f"log_prob is not known to {type(self).__name__}: use ode_log_prob, which follows the probability-flow ODE"
-        )
+        raise no_density(self)
 
     def forward(self, x: Tensor, sigma: Noise) -> Tensor:
         """`denoise`."""
@@ -60,7 +61,7 @@ class Denoiser(nn.Module, ABC):
 
     def _scaled(self, x: Tensor, sigma: Noise) -> tuple[Tensor, Tensor, Tensor]:
         """`sigma` against `x`, the total deviation `sqrt(sigma^2 + s^2)` and `log(sigma) / 4` for each sample."""
-        check_samples("x", x, self.event)
+        check_samples("x", x, self.event, next(self.parameters(), None))
         level = noise_per_sample(x, sigma, self.event)
         leading = x.shape[: x.dim() - len(self.event)]
         flat = level.reshape(level.shape[: len(leading)]) if level.dim() else level
@@ -109,10 +110,16 @@ class NetDenoiser(Denoiser):
         level, total, logarithm = self._scaled(x, sigma)
         batch = x.reshape(-1, *self.event)
         if self.precondition == "none":
-            seen = self.net(batch, (4 * logarithm).exp().reshape(-1)).reshape(x.shape)
-            return converted(seen, x, level, given=self.prediction, wanted="clean")
-        inner = self.net((x / total).reshape(batch.shape), logarithm.reshape(-1)).reshape(x.shape)
-        return (self.sigma_data / total) ** 2 * x + level * self.sigma_data / total * inner
+            seen = self._predicted(batch, (4 * logarithm).exp()).reshape(x.shape)
+            return converted(seen, x, sigma, given=self.prediction, wanted="clean")
+        inner = self._predicted((x / total).to(x.dtype).reshape(batch.shape), logarithm).reshape(x.shape)
+        return ((self.sigma_data / total) ** 2 * x + level * self.sigma_data / total * inner).to(x.dtype)
+
+    def _predicted(self, batch: Tensor, noise: Tensor) -> Tensor:
+        seen: Tensor = self.net(batch, noise.reshape(-1).to(batch.dtype))
+        if seen.shape != batch.shape:
+            raise ValueError(f"net must return the shape of its input {tuple(batch.shape)}, got {tuple(seen.shape)}")
+        return seen
 
 
 class EnergyDenoiser(Denoiser):
@@ -138,14 +145,14 @@ class EnergyDenoiser(Denoiser):
         """`E(x; sigma)`, `(...)`: `-sigma^2 log p` up to a constant of the noise level."""
         level, total, logarithm = self._scaled(x, sigma)
         leading = logarithm.shape
-        inner = self.potential((x / total).reshape(-1, *self.event), logarithm.reshape(-1)).reshape(leading)
+        batch = (x / total).to(x.dtype).reshape(-1, *self.event)
+        inner = check_energies("potential", self.potential(batch, logarithm.reshape(-1).to(x.dtype)), batch).reshape(leading)
         squares = x.reshape(*leading, -1).square().sum(-1)
         level, total = (one.reshape(one.shape[: len(leading)]) if one.dim() else one for one in (level, total))
-        return (level / total) ** 2 * squares / 2 - level * self.sigma_data * inner
+        return ((level / total) ** 2 * squares / 2 - level * self.sigma_data * inner).to(x.dtype)
 
     def denoise(self, x: Tensor, sigma: Noise) -> Tensor:
-        check_samples("x", x, self.event)
-        return x - torch.func.grad(lambda state: self.energy(state, sigma).sum())(x)
+        return gradient_step(lambda state: self.energy(state, sigma), x)
 
 
 class ResidualMLP(nn.Module):

@@ -8,6 +8,7 @@ the stored patterns, the second the spurious states, and the third appear where 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,8 +22,10 @@ from attractor.dynamics.diffusion.empirical import EmpiricalDenoiser
 from attractor.dynamics.diffusion.model import ScoreModel, check_noise, check_samples, directional
 from attractor.dynamics.diffusion.samplers import Sampler, sample
 from attractor.dynamics.diffusion.schedules import Karras, diffuse
-from attractor.read import Block, Euclidean, Read, SoftMax
+from attractor.errors import NotConvergedWarning
 from attractor.validation import check_count, check_positive
+
+DISTANCES_PER_BLOCK = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ def classify_samples(samples: Tensor, data: Tensor, *, memorised: float, spuriou
         spurious: largest distance to another sample that counts as the same state.
 
     Raises:
-        ValueError: thresholds that are not positive, other shapes or precision, integer images.
+        ValueError: thresholds that are not positive, other shapes or precision, integer images, NaN or infinity.
 
     Example:
         >>> samples = torch.tensor([[0.0], [5.0], [5.1], [9.0]])
@@ -93,17 +96,17 @@ def nearest_distances(data: Tensor) -> Tensor:
 def nearest(samples: Tensor, rows: Tensor, *, apart: bool = False) -> tuple[Tensor, Tensor]:
     """Distance to the nearest row and its number; `apart` leaves out the row with the sample's own number."""
     cues, stored = samples.flatten(1).double(), rows.flatten(1).double()
-    read = Read(Euclidean(), SoftMax(1.0), cues)
-    numbers = torch.arange(len(stored), device=stored.device)
-    size = read.rows_per_block
-    blocks = (Block(ids, block) for ids, block in zip(numbers.split(size), stored.split(size), strict=True))
-    ids = read.fold(blocks).best.ids
-    chosen = ids[:, 0]
-    if apart:
-        chosen = torch.where(chosen == torch.arange(len(cues), device=cues.device), ids[:, 1], chosen)
-    # scores come from a difference of large squares: the distance itself is taken again
-    distances = (cues - stored[chosen.clamp(min=0)]).square().sum(-1).sqrt()
-    return torch.where(chosen >= 0, distances, torch.inf).to(samples.dtype), chosen
+    size = max(1, DISTANCES_PER_BLOCK // len(stored))
+    found = []
+    for start in range(0, max(len(cues), 1), size):
+        away = torch.cdist(cues[start : start + size], stored)
+        if apart:
+            away.diagonal(start).fill_(math.inf)
+        found.append(away.min(-1))
+    least, chosen = torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
+    # these come from a difference of large squares: the distance itself is taken again
+    distances = (cues - stored[chosen]).square().sum(-1).sqrt()
+    return torch.where(least.isfinite(), distances, torch.inf).to(samples.dtype), chosen
 
 
 @torch.no_grad()
@@ -118,7 +121,7 @@ def recovery(
     sampler: Sampler | None = None,
     generator: torch.Generator | None = None,
 ) -> float:
-    """The share of re-noised patterns that the ODE brings back to within `delta` of where they came from.
+    """The share of re-noised patterns that the ODE, without a last denoising, brings back to within `delta` of their origin.
 
     Args:
         model: the score model.
@@ -139,7 +142,7 @@ def recovery(
     schedule = Karras(sigma_min=min(0.002, sigma / 10), sigma_max=sigma)
     clean = patterns.repeat_interleave(check_count("copies", copies), 0)
     noisy = diffuse(clean, sigma, schedule, generator=generator)
-    back = sample(model, noisy, schedule=schedule, sampler=sampler, steps=steps, generator=generator).x
+    back = sample(model, noisy, schedule=schedule, sampler=sampler, steps=steps, denoise_last=False, generator=generator).x
     return ((back - clean).flatten(1).norm(dim=-1) <= delta).double().mean().item()
 
 
@@ -159,8 +162,10 @@ def critical_noise(
     Arguments as for `recovery`; the same noise is drawn at each level, scaled.
 
     Raises:
-        ValueError: as `recovery`, or levels that do not rise.
+        ValueError: as `recovery`, levels that do not rise, or a share outside of 0 to 1.
     """
+    if not 0 < share <= 1:
+        raise ValueError(f"share must lie above 0, at most at 1, got {share!r}")
     if len(sigmas) == 0 or any(not low < high for low, high in pairwise(sigmas)):
         raise ValueError(f"sigmas must rise, at least one of them, got {list(sigmas)}")
     best = None
@@ -185,7 +190,7 @@ def conservativity(
         generator: of the probes.
 
     Raises:
-        ValueError: wrong shapes, or a noise level that is not positive.
+        ValueError: wrong shapes, a noise level that is not positive, or a Jacobian that is not finite.
 
     Example:
         >>> conservativity(EmpiricalDenoiser(torch.eye(3, dtype=torch.float64)), torch.ones(1, 3, dtype=torch.float64), 1.0) < 1e-12
@@ -211,16 +216,26 @@ def conservativity(
         (backward,) = transposed(direction, retain_graph=True)
         skew += (forward - backward).detach().square().sum().item()
         whole += forward.detach().square().sum().item()
+    if not math.isfinite(skew + whole):
+        raise ValueError("the score's Jacobian must be finite, got NaN or infinity")
     return math.sqrt(skew / whole) if whole > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Census:
-    """The distinct minima `(m, *event)` of an energy, how many starts reached each `(m,)`, and the distance of each to the data."""
+    """The distinct minima of an energy.
+
+    Attributes:
+        minima: `(m, *event)`.
+        reached: how many starts came to each, `(m,)`.
+        to_data: the distance of each to the data, `(m,)`.
+        elsewhere: how many starts came to a saddle, or not to rest.
+    """
 
     minima: Tensor
     reached: Tensor
     to_data: Tensor
+    elsewhere: int
 
     def away(self, delta: float) -> int:
         """How many minima lie farther than `delta` from every pattern: spurious ones."""
@@ -229,9 +244,18 @@ class Census:
 
 @torch.no_grad()
 def minima_census(
-    model: EnergyModel, starts: Tensor, patterns: Tensor, sigma: float, *, apart: float, max_steps: int = 5000, tol: float = 1e-9
+    model: EnergyModel,
+    starts: Tensor,
+    patterns: Tensor,
+    sigma: float,
+    *,
+    apart: float,
+    max_steps: int = 5000,
+    tol: float | None = None,
 ) -> Census:
-    """Descend from every start and count the places where the descents end.
+    """Descend from every start and count the minima where the descents rest.
+
+    A place of rest is a minimum where no eigenvalue of the Hessian is negative beyond rounding; it takes `N` products.
 
     Args:
         model: a denoiser with an energy.
@@ -240,24 +264,42 @@ def minima_census(
         sigma: the noise level.
         apart: ends closer than this are one minimum.
         max_steps: of each descent.
-        tol: largest change of an entry at rest.
+        tol: of each descent.
 
     Raises:
         ValueError: wrong shapes, or numbers that are not positive.
+
+    Warns:
+        NotConvergedWarning: some starts have not come to rest.
     """
     check_samples("patterns", patterns, model.event, starts)
     check_positive("apart", apart)
-    ends = descend(model, starts, sigma, max_steps=max_steps, tol=tol).x
-    minima: list[Tensor] = []
+    starts = starts.reshape(-1, *model.event)
+    ends = descend(model, starts, sigma, max_steps=max_steps, tol=tol)
+    if not bool(ends.converged.all()):
+        still = int((~ends.converged).sum())
+        warnings.warn(f"{still} of {len(starts)} descents moved after {max_steps} steps", NotConvergedWarning, stacklevel=2)
+    minima = [starts[:0]]
     reached: list[int] = []
-    left = ends
+    left = ends.x[ends.converged]
     while len(left):
         near = (left - left[0]).flatten(1).norm(dim=-1) < apart
-        minima.append(left[near].mean(0))
-        reached.append(int(near.sum()))
+        place = left[near].mean(0, keepdim=True)
+        if steepest_descent(model, place, sigma) <= math.sqrt(torch.finfo(place.dtype).eps):
+            minima.append(place)
+            reached.append(int(near.sum()))
         left = left[~near]
-    places = torch.stack(minima)
-    return Census(places, torch.tensor(reached), nearest(places, patterns)[0])
+    places = torch.cat(minima)
+    counts = torch.tensor(reached, dtype=torch.int64)
+    return Census(places, counts, nearest(places, patterns)[0], len(starts) - sum(reached))
+
+
+def steepest_descent(model: EnergyModel, place: Tensor, sigma: float) -> float:
+    """How steeply the slope falls away from `place (1, *event)`: minus the least eigenvalue of the energy's Hessian `1 - dD/dx`."""
+    dim = place.numel()
+    directions = torch.eye(dim, dtype=place.dtype, device=place.device).reshape(dim, *place.shape)
+    slopes = torch.stack([directional(lambda x: model.denoise(x, sigma) - x, place, one).flatten() for one in directions])
+    return float(torch.linalg.eigvalsh(slopes.to(torch.float64))[-1])
 
 
 def stability_limit(denoiser: EmpiricalDenoiser, x: Tensor, *, low: float, high: float, tol: float = 1e-6) -> float:
@@ -268,11 +310,12 @@ def stability_limit(denoiser: EmpiricalDenoiser, x: Tensor, *, low: float, high:
         x: one point, at rest by symmetry or nearly so.
         low: a level at which it is unstable.
         high: a level at which it is stable.
-        tol: relative precision.
+        tol: relative precision, at best that of the number itself.
 
     Raises:
-        ValueError: the point does not change between the two levels.
+        ValueError: the point does not change between the two levels, or a tolerance that is not positive.
     """
+    tol = max(check_positive("tol", tol), 4 * torch.finfo(torch.float64).eps)
 
     def excess(sigma: float) -> float:
         largest = torch.linalg.eigvalsh(denoiser.covariance(x[None], sigma)[0])[-1].item()

@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+from attractor.dynamics.diffusion.model import check_samples
 from attractor.validation import check_count, check_positive
 
 BISECTIONS = 100
@@ -37,7 +38,12 @@ class Ring:
         return 1 / math.sqrt(2 * self.b)
 
     def energy(self, x: Tensor) -> Tensor:
-        """`E`, `(...)`, of points `(..., 2)`."""
+        """`E`, `(...)`, of points `(..., 2)`.
+
+        Raises:
+            ValueError: another shape, or not floating point.
+        """
+        check_samples("x", x, (2,))
         radius = x.norm(dim=-1)
         # log I_0(z) = z + log i0e(z), whose second term stays in range
         argument = 2 * self.b * radius

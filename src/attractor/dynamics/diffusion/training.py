@@ -65,7 +65,8 @@ def train_denoiser(
 
     Raises:
         TypeError: `data` is not a tensor.
-        ValueError: integer or empty data, another event shape, a model without parameters, or numbers out of range.
+        ValueError: integer, empty or infinite data, another event shape or precision, a model without parameters, or numbers out
+            of range.
 
     Example:
         >>> from attractor.dynamics.diffusion import EmpiricalDenoiser
@@ -74,18 +75,20 @@ def train_denoiser(
         >>> memory.patterns.detach().round().tolist()
         [[1.0, 1.0]]
     """
-    check_samples("data", data, model.event)
+    parameters = [one for one in model.parameters() if one.requires_grad]
+    if not parameters:
+        raise ValueError(f"model must have parameters to train, {type(model).__name__} has none")
+    check_samples("data", data, model.event, parameters[0])
     if data.dim() != 1 + len(model.event):
         raise ValueError(f"data must have shape (K, {', '.join(map(str, model.event))}), got {tuple(data.shape)}")
     for name, number, least in (("steps", steps, 1), ("batch", batch, 1), ("seed", seed, 0)):
         check_count(name, number, least)
     check_positive("rate", rate)
+    if not math.isfinite(log_sigma[0]):
+        raise ValueError(f"the mean of log_sigma must be finite, got {log_sigma[0]!r}")
     check_positive("the deviation of log_sigma", log_sigma[1])
     if not 0 <= ema < 1:
         raise ValueError(f"ema must lie in [0, 1), got {ema}")
-    parameters = [one for one in model.parameters() if one.requires_grad]
-    if not parameters:
-        raise ValueError(f"model must have parameters to train, {type(model).__name__} has none")
     scale = scale_of(model, data) if sigma_data is None else check_positive("sigma_data", sigma_data)
     generator = torch.Generator(device=data.device).manual_seed(seed)
     optimiser = torch.optim.Adam(parameters, lr=rate)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from attractor.data import identified, nearest_neighbour
+from attractor.data import exact, identified, nearest_neighbour
 from attractor.dynamics.diffusion import EmpiricalDenoiser, Karras, ScoreModel, sample
 from attractor.memory.dense import DenseMemory
 from attractor.papers.claim import Row
 from attractor.papers.figures import Chart, ImageGrid, Series, grey_image
-from attractor.papers.p12_diffusion_as_associative_memory.claims import RECALLED, STORED
-from attractor.papers.p12_diffusion_as_associative_memory.digits import DATA, SIDE, digits, learned, share
+from attractor.papers.p12_diffusion_as_associative_memory.claims import DISTANCE, EXACT, IDENTIFIED, STORED
+from attractor.papers.p12_diffusion_as_associative_memory.digits import DATA, LEVELS, SIDE, digits, learned, share
 from attractor.papers.p12_diffusion_as_associative_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
+from attractor.papers.statistics import mean_interval
 from attractor.read import SoftMax
 
 NOISE = 0.6
@@ -34,42 +36,52 @@ class Bench:
 
     recalled: Tensor
     energies: Tensor
-    error: float
     seconds: float
 
 
-def bench(recaller: Recaller, cues: Tensor, originals: Tensor, judge: EmpiricalDenoiser) -> Bench:
+def bench(recaller: Recaller, cues: Tensor, judge: EmpiricalDenoiser) -> Bench:
     """Recall, and judge every system's states by the same energy, that of the stored digits at the noise of the cues."""
     start = time.perf_counter()
     states = recaller(cues)
     seconds = time.perf_counter() - start
     energies = torch.stack([judge.energy(state, NOISE).mean() for state in states])
-    error = float((states[-1] - originals).square().mean().sqrt())
-    return Bench(states[-1], energies, error, seconds)
+    return Bench(states[-1], energies, seconds)
 
 
 def measure_recall(size: Size, seed: int, tell: Tell) -> Measured:
-    """A row for each system, with the nearest neighbour beside it; the pictures and the energies."""
+    """Both scores and the distance of each system, with the nearest neighbour beside them; the pictures and the energies."""
     stored = digits(seed)[:STORED]
     originals = stored.repeat(size.copies, 1)
     truth = torch.arange(STORED).repeat(size.copies)
     cues = originals + NOISE * torch.randn(originals.shape, generator=torch.Generator().manual_seed(seed))
-    exact = EmpiricalDenoiser(stored)
-    network, _ = learned(stored, steps=size.steps, seed=seed)
+    known = EmpiricalDenoiser(stored)
+    network = learned(stored, steps=size.steps, seed=seed)
     tell(0.8)
     systems: dict[str, Recaller] = {
         "dense memory": dense(stored),
-        "exact denoiser": denoised(exact),
+        "exact denoiser": denoised(known),
         "learned denoiser": denoised(network),
     }
-    baseline = float((nearest_neighbour(cues, stored) == truth).double().mean())
-    benches = {name: bench(system, cues, originals, exact) for name, system in systems.items()}
-    rows = []
+    neighbours = stored[nearest_neighbour(cues, stored)]
+    benches = {name: bench(system, cues, known) for name, system in systems.items()}
+    n, rows = len(cues), []
     for name, one in benches.items():
-        rate, interval = share(identified(one.recalled, truth, stored))
-        note = f"root mean square error {one.error:.3f}, mean energy {one.energies[-1]:.2f}"
-        rows.append(Row(RECALLED[name], rate, interval, len(cues), one.seconds, DATA, baseline, note))
-    return Measured(rows, [gallery(stored, cues, benches, exact), traces(benches)])
+        right, beside = (exact(answer, originals, levels=LEVELS, low=-1) for answer in (one.recalled, neighbours))
+        found, found_beside = (identified(answer, truth, stored) for answer in (one.recalled, neighbours))
+        left, left_beside = (distances(answer, cues, originals) for answer in (one.recalled, neighbours))
+        note = f"mean energy {one.energies[-1]:.2f}"
+        rows += [
+            Row(EXACT[name], *share(right), n, one.seconds, DATA, share(beside)[0], note),
+            Row(IDENTIFIED[name], *share(found), n, one.seconds, DATA, share(found_beside)[0]),
+            Row(DISTANCE[name], *mean_interval(left), n, one.seconds, DATA, fmean(left_beside)),
+        ]
+    return Measured(rows, [gallery(stored, cues, benches, known), traces(benches)])
+
+
+def distances(recalled: Tensor, cues: Tensor, originals: Tensor) -> list[float]:
+    """How far each recall is from its original, over how far its cue was."""
+    after, before = ((one - originals).norm(dim=-1) for one in (recalled, cues))
+    return (after / before).tolist()
 
 
 def dense(stored: Tensor) -> Recaller:
@@ -86,9 +98,10 @@ def dense(stored: Tensor) -> Recaller:
 
 def denoised(model: ScoreModel) -> Recaller:
     def recall(cues: Tensor) -> Tensor:
-        found = sample(model, cues, schedule=Karras(sigma_max=NOISE), steps=STEPS, trace=True)
+        # a last denoising would name the nearest pattern by itself, whatever the way there
+        found = sample(model, cues, schedule=Karras(sigma_max=NOISE), steps=STEPS, denoise_last=False, trace=True)
         assert found.states is not None
-        return torch.cat([found.states, found.x[None]])
+        return found.states
 
     return recall
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import pairwise
 from statistics import fmean
 
 import torch
@@ -20,10 +19,12 @@ from attractor.dynamics.diffusion import (
     sample,
     train_denoiser,
 )
+from attractor.dynamics.diffusion.training import denoising_loss
 from attractor.papers.claim import Row
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p12_diffusion_as_associative_memory.claims import (
     AS_GOOD,
+    BETWEEN,
     CONSERVATIVE,
     FALLS,
     FEW,
@@ -34,13 +35,22 @@ from attractor.papers.p12_diffusion_as_associative_memory.claims import (
     ROTATION,
     STORED,
 )
-from attractor.papers.p12_diffusion_as_associative_memory.digits import DATA, HELD_OUT, digits, learned, share
+from attractor.papers.p12_diffusion_as_associative_memory.digits import (
+    DATA,
+    HELD_OUT,
+    LOG_SIGMA,
+    SIGMA_DATA,
+    digits,
+    learned,
+    least_rise,
+    share,
+)
 from attractor.papers.p12_diffusion_as_associative_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 
 NEAR = 0.4
 NOISES = (0.1, 0.5, 2.0)
-JUDGED = 200
+JUDGED = 4096
 PROBES = 16
 
 
@@ -62,36 +72,41 @@ def measure_regimes(size: Size, seed: int, tell: Tell) -> Measured:
         seconds[count] = time.perf_counter() - begun
     memorised = [one.fraction("memorised") for one in classes]
     spurious = [one.fraction("spurious") for one in classes]
-    inner = spurious[1:-1]
-    peak = inner.index(max(inner)) + 1
+    peak = spurious.index(max(spurious))
     whole = time.perf_counter() - start
 
-    def rate(claim_class: str, place: int) -> tuple[float, tuple[float, float]]:
-        return share(classes[place].labels == Classes.NAMES.index(claim_class))
+    def members(claim_class: str, place: int) -> Tensor:
+        return classes[place].labels == Classes.NAMES.index(claim_class)
 
-    few, many = size.counts.index(FEWEST), size.counts.index(MANY)
-    note = f"median distance to held-out digits {away[many]:.2f}, threshold {threshold:.2f}"
+    few = size.counts.index(FEWEST)
+    many = max(range(size.counts.index(MANY), len(size.counts)), key=lambda place: memorised[place])
+    note = f"at {size.counts[many]} digits; median distance to held-out ones {away[many]:.2f}, threshold {threshold:.2f}"
     peaked = f"at {size.counts[peak]} digits; {spurious[0]:.3f} at the smallest number, {spurious[-1]:.3f} at the largest"
-    steps = max(after - before for before, after in pairwise(memorised))
+    end = max(0, len(classes) - 1, key=lambda place: spurious[place])
+    inside = max(range(1, len(classes) - 1), key=lambda place: spurious[place])
+    lead = least_rise(members("spurious", end), members("spurious", inside))
+    rise = max(least_rise(members("memorised", place), members("memorised", place + 1)) for place in range(len(classes) - 1))
+    shown = ", ".join(f"{value:.3f} at {count}" for value, count in zip(memorised, size.counts, strict=True))
     rows = [
         Row(
             FEW,
-            *rate("memorised", few),
+            *share(members("memorised", few)),
             size.samples,
             seconds[FEWEST],
             DATA,
             note=f"median distance {away[few]:.2f} to held-out digits",
         ),
-        Row(PEAK, *rate("spurious", peak), size.samples, seconds[size.counts[peak]], DATA, note=peaked),
-        Row(GONE, *rate("memorised", many), size.samples, seconds[MANY], DATA, note=note),
-        Row(FALLS, max(steps, 0.0), None, len(size.counts), whole, DATA, note=f"{', '.join(map(str, size.counts))} digits"),
+        Row(PEAK, *share(members("spurious", peak)), size.samples, seconds[size.counts[peak]], DATA, note=peaked),
+        Row(BETWEEN, lead, None, size.samples, whole, DATA, note=f"{spurious[inside]:.3f} at {size.counts[inside]} digits"),
+        Row(GONE, *share(members("memorised", many)), size.samples, seconds[size.counts[many]], DATA, note=note),
+        Row(FALLS, rise, None, len(size.counts), whole, DATA, note=shown),
     ]
     return Measured(rows, [chart(size.counts, classes)])
 
 
 def drawn(data: Tensor, size: Size, seed: int) -> Tensor:
     """Samples of a network trained on `data`, by 18 Heun steps."""
-    model, _ = learned(data, steps=size.steps, seed=seed)
+    model = learned(data, steps=size.steps, seed=seed)
     noise = torch.randn(size.samples, data.shape[1], generator=torch.Generator().manual_seed(seed + 1))
     return sample(model, 80 * noise, steps=18).x
 
@@ -108,13 +123,14 @@ def measure_conservativity(size: Size, seed: int, tell: Tell) -> Measured:
     data = digits(seed)[:STORED]
     event = tuple(data.shape[1:])
     start = time.perf_counter()
-    plain, plainly = learned(data, steps=size.energy_steps, seed=seed)
+    plain = learned(data, steps=size.energy_steps, seed=seed)
     tell(0.2)
     between = time.perf_counter()
     potential = PotentialMLP(event, generator=torch.Generator().manual_seed(seed))
-    energy = EnergyDenoiser(potential, event, sigma_data=0.6)
-    energetic = train_denoiser(energy, data, seed=seed, steps=size.energy_steps)
+    energy = EnergyDenoiser(potential, event, sigma_data=SIGMA_DATA)
+    train_denoiser(energy, data, seed=seed, steps=size.energy_steps, log_sigma=LOG_SIGMA)
     trained = time.perf_counter()
+    losses = [loss_on_fixed_noise(model, data, seed) for model in (energy, plain)]
     noisy = data[:4].double()
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(noisy.shape, generator=generator, dtype=torch.float64)
@@ -124,8 +140,7 @@ def measure_conservativity(size: Size, seed: int, tell: Tell) -> Measured:
         return [conservativity(double, noisy + sigma * noise, sigma, probes=PROBES, generator=generator) for sigma in NOISES]
 
     curl, plain_curl = rotations(energy), rotations(plain)
-    ratio = energetic.last(JUDGED) / plainly.last(JUDGED)
-    note = f"loss {energetic.last(JUDGED):.3f} against {plainly.last(JUDGED):.3f}, last {JUDGED} of {size.energy_steps} steps"
+    note = f"loss {losses[0]:.3f} against {losses[1]:.3f}, {JUDGED} noisy digits, {size.energy_steps} steps of training"
     levels = ", ".join(f"{value:.2f} at {sigma}" for value, sigma in zip(plain_curl, NOISES, strict=True))
     return Measured(
         [
@@ -139,6 +154,13 @@ def measure_conservativity(size: Size, seed: int, tell: Tell) -> Measured:
                 note=f"{STORED} digits",
             ),
             Row(ROTATION, fmean(plain_curl), None, len(noisy) * len(NOISES), between - start, DATA, note=levels),
-            Row(AS_GOOD, ratio, None, 1, trained - start, DATA, note=note),
+            Row(AS_GOOD, losses[0] / losses[1], None, 1, trained - start, DATA, note=note),
         ]
     )
+
+
+@torch.no_grad()
+def loss_on_fixed_noise(model: EnergyDenoiser | NetDenoiser, data: Tensor, seed: int) -> float:
+    """The loss of a trained model, on noise that is the same for all."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    return float(denoising_loss(model, data, SIGMA_DATA, JUDGED, LOG_SIGMA, generator))

