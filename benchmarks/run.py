@@ -18,6 +18,7 @@ import import_time
 import machine
 import peak_memory
 import quality
+import random_features
 import sequence
 import speed
 import torch
@@ -33,6 +34,7 @@ SUBJECTS = {
     "quality": quality,
     "energy": energy_step,
     "sequence": sequence,
+    "random features": random_features,
     "exactness": exactness,
     "import": import_time,
 }

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attractor.memory import MEMORIES, Binarise, Binary, DenseMemory, Encoded, HopfieldMemory, KernelMemory, Memory
+from attractor.memory import (
+    MEMORIES,
+    Binarise,
+    Binary,
+    DenseMemory,
+    Encoded,
+    HopfieldMemory,
+    KernelMemory,
+    Memory,
+    RandomFeatureMemory,
+)
 from attractor.memory.kernel import NoiseAware
 from attractor.read import RectifiedPolynomial, Sparsemax, TopK
 
@@ -60,11 +70,16 @@ PSEUDO_INVERSE = Contender("Hopfield, pseudo-inv.", lambda dim: HopfieldMemory(d
 STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="storkey"), binary=True)
 
 KERNEL = Contender("learned kernel", KernelMemory, monotone=False, learn=learn_kernel)
+# descends by whole soft-max reads; at beta = 60 / d the kernels of a few hundred images still overlap little
+RANDOM_FEATURES = Contender(
+    "random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=60 / dim, alpha=1.0), monotone=True
+)
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
     "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
     "kernel": (KERNEL,),
+    "random_features": (RANDOM_FEATURES,),
 }
 
 DEMONSTRATED = (SOFT_MAX, COSINE, MANHATTAN, BINARY, HEBBIAN)

@@ -9,6 +9,7 @@ from attractor.memory.hopfield import HopfieldMemory
 from attractor.memory.kernel import KernelMemory
 from attractor.memory.laws import Law, law_of
 from attractor.memory.learning_rules import Hebbian, LearningRule, PseudoInverse, Storkey
+from attractor.memory.random_features import RandomFeatureMemory
 from attractor.memory.recall import Recall, Trace
 from attractor.memory.sequence import SequenceMemory
 from attractor.memory.states import Binary, Continuous, Spherical, State
@@ -34,6 +35,7 @@ __all__ = [
     "Memory",
     "PseudoInverse",
     "Quantise",
+    "RandomFeatureMemory",
     "Recall",
     "SequenceMemory",
     "Spherical",
