@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from attractor import DenseMemory, Dot, Entmax, Polynomial, SoftMax, TopK
+from attractor.errors import NotConvergedWarning
 from attractor.nn import HopfieldAttention, HopfieldLookup, HopfieldPooling, from_hopfield_layers
 from attractor.nn.hopfield.convert import OWN, SETTINGS
 
@@ -135,12 +136,11 @@ def test_weights_and_gradients_of_both_ways_agree():
 
 
 def test_gradients_are_those_of_finite_differences():
-    beta = nn.Parameter(torch.tensor([1.0, 2.0]).double())
-    one = layer(heads=2, steps=3, beta=beta)
+    one = layer(heads=2, steps=3, beta=torch.tensor([1.0, 2.0]), learn_beta=True)
     states, memories = normal(2, 3, 6).requires_grad_(), normal(2, 4, 6, seed=1).requires_grad_()
     assert torch.autograd.gradcheck(one, (states, memories))
     one(states, memories).sum().backward()
-    assert (beta.grad != 0).all()
+    assert (one.log_beta.grad != 0).all()
 
 
 def test_beta_of_each_head_is_its_own():
@@ -181,22 +181,50 @@ def test_half_precision_stays_finite_and_near(dtype, separation):
     assert (found.double() - exact).abs().max() < 64 * torch.finfo(dtype).eps
 
 
-def test_dropout_is_for_training_only():
-    one = layer(dropout=0.5)
+@pytest.mark.parametrize("separation", SEPARATIONS)
+def test_dropout_is_for_training_only(separation):
+    one, whole = layer(dropout=0.5, separation=separation), layer(separation=separation)
     states, memories = normal(2, 3, 6), normal(2, 7, 6, seed=1)
     torch.manual_seed(0)
-    assert (one(states, memories) != layer()(states, memories)).any()
-    torch.testing.assert_close(one.eval()(states, memories), layer()(states, memories))
+    assert (one(states, memories) != whole(states, memories)).any()
+    torch.testing.assert_close(one.eval()(states, memories), whole(states, memories))
 
 
 def test_state_dict_rebuilds_the_layer():
-    one, other = (
-        layer(heads=2, beta=nn.Parameter(torch.tensor([1.0, 3.0]))),
-        layer(heads=2, beta=nn.Parameter(torch.ones(2)), seed=5),
-    )
+    one, other = (layer(heads=2, beta=torch.tensor([1.0, beta]), learn_beta=True, seed=int(beta)) for beta in (3.0, 5.0))
     other.load_state_dict(one.state_dict())
     states = normal(2, 3, 6)
     torch.testing.assert_close(one(states), other(states), rtol=0, atol=0)
+
+
+def test_energy_is_that_of_what_may_be_read():
+    one = layer(heads=2)
+    states, memories = normal(2, 3, 6), normal(2, 7, 6, seed=1)
+    there = torch.tensor([True] * 4 + [False] * 3).expand(3, 7)
+    torch.testing.assert_close(one.energy(states, memories, mask=there), one.energy(states, memories[:, :4]))
+
+
+def test_fixed_beta_is_exact_in_double_precision():
+    states, memories = normal(2, 3, 6), normal(2, 7, 6, seed=1)
+    expected = (0.7 * states @ memories.mT).softmax(-1) @ memories
+    torch.testing.assert_close(plain(beta=0.7)(states, memories), expected, rtol=0, atol=1e-14)
+
+
+def test_learned_beta_stays_positive():
+    one = plain(beta=0.01, learn_beta=True)
+    states, memories = normal(2, 3, 6), normal(2, 7, 6, seed=1)
+    optimizer = torch.optim.SGD(one.parameters(), lr=10.0)
+    for _ in range(20):
+        optimizer.zero_grad()
+        one(states, memories).square().sum().backward()
+        optimizer.step()
+    assert (one.beta > 0).all() and one.beta.item() != 0.01
+
+
+def test_samples_that_never_rest_are_told(monkeypatch):
+    monkeypatch.setattr("attractor.nn.hopfield.association.MOST_STEPS", 3)
+    with pytest.warns(NotConvergedWarning, match="1 of 1"):
+        plain(beta=1.0, steps=None, tol=1e-12)(normal(2, 3, 6), normal(2, 7, 6, seed=1))
 
 
 def test_it_compiles():
@@ -208,14 +236,17 @@ def test_it_compiles():
 
 def test_pooling_reads_a_set_with_learned_states():
     bags = normal(3, 10, 6)
-    pooling = HopfieldPooling(6, queries=2, heads=2, generator=torch.Generator().manual_seed(0)).double()
+    pooling = HopfieldPooling(6, queries=3, heads=2, generator=torch.Generator().manual_seed(0)).double()
     found = pooling(bags)
-    assert found.shape == (3, 12)
+    assert found.shape == (3, 18)
     expected = pooling.attention(pooling.queries.expand(3, -1, -1), bags)
     torch.testing.assert_close(found, expected.flatten(1))
-    assert pooling.weights(bags).shape == (3, 2, 2, 10)
+    assert pooling.weights(bags).shape == (3, 2, 3, 10)
     order = torch.randperm(10, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(pooling(bags[:, order]), found)
+    real = torch.arange(10) < torch.tensor([[4], [10], [1]])  # as many sets as learned states, to tell (b, s) from (queries, s)
+    alone = torch.cat([pooling(bags[i : i + 1, : int(real[i].sum())]) for i in range(3)])
+    torch.testing.assert_close(pooling(bags, mask=real), alone)
 
 
 def test_pooling_learns_which_item_matters():
@@ -401,6 +432,7 @@ def test_bad_settings_are_refused_by_name(settings, word):
         ((torch.zeros(2, 3, 6).long(),), None, "states"),
         ((torch.zeros(2, 3, 6), torch.zeros(2, 4, 5)), None, "memories"),
         ((torch.zeros(2, 3, 6), torch.zeros(3, 4, 6)), None, "memories"),
+        ((torch.zeros(2, 3, 6), torch.zeros(2, 0, 6)), None, "memories"),
         ((torch.zeros(2, 3, 6), torch.zeros(2, 4, 6), torch.zeros(2, 5, 6)), None, "values"),
         ((torch.zeros(2, 3, 6),), torch.ones(2, 3, 3), "mask"),
         ((torch.zeros(2, 3, 6),), torch.ones(2, 3, dtype=torch.bool), "mask"),

@@ -10,14 +10,18 @@ Sources: Ramsauer et al. 2021, "Hopfield Networks is All You Need" (arXiv 2008.0
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import dropout, scaled_dot_product_attention
 
+from attractor.errors import NotConvergedWarning
 from attractor.read import Separation, SoftMax, separation_from
 from attractor.read.sparse import Sparse
+
+MOST_STEPS = 10_000
 
 
 class Question(NamedTuple):
@@ -34,14 +38,14 @@ class Association:
 
     Args:
         separation: `"softmax"`, `"sparsemax"`, `"entmax"`, `"top-k"`, or such an object with `beta="auto"`: heads have their own.
-        steps: how often weights are computed, the read-out included.
+        steps: how often weights are computed, the read-out included; None for as long as a head moves.
         tol: a head rests once no sample's weights change by more than this (Frobenius norm); 0 takes all steps.
 
     Raises:
         ValueError: a separation whose weights do not sum to one, or that has a `beta` of its own.
     """
 
-    def __init__(self, separation: str | Separation, steps: int, tol: float):
+    def __init__(self, separation: str | Separation, steps: int | None, tol: float):
         kind = separation_from(separation) if isinstance(separation, str) else separation
         if not isinstance(kind, SoftMax | Sparse):
             raise ValueError(f"separation must have weights that sum to one, such as 'softmax' or 'sparsemax', got {kind!r}")
@@ -55,7 +59,7 @@ class Association:
             return dropout(self.weights(question), probability) @ values
         states, keys, beta, _ = question
         allowed, blind = visible(question.allowed)
-        for _ in range(self.steps - 1):
+        for _ in range((self.steps or 1) - 1):
             states = scaled_dot_product_attention(states * beta, keys, keys, allowed, scale=1.0)
         found = scaled_dot_product_attention(states * beta, keys, values, allowed, probability, scale=1.0)
         return found if blind is None else found.masked_fill(blind, 0)
@@ -65,13 +69,16 @@ class Association:
         states, keys, _, allowed = question
         weights = self.weigh(scores(states, question), allowed).to(keys.dtype)
         moving = torch.ones(states.shape[1], dtype=torch.bool, device=states.device)
-        for _ in range(self.steps - 1):
+        for _ in range((self.steps or MOST_STEPS) - 1):
             before, weights = weights, self.weigh(scores(weights @ keys, question), allowed).to(keys.dtype)
             if self.tol > 0:
                 weights = torch.where(moving[:, None, None], weights, before)
                 moving = moving & ((weights - before).detach().norm(dim=(-2, -1)).amax(0) > self.tol)
                 if not bool(moving.any()):
-                    break
+                    return weights
+        if self.steps is None:
+            text = f"{int(moving.sum())} of {len(moving)} heads still move by more than tol={self.tol:g} after {MOST_STEPS} steps"
+            warnings.warn(text, NotConvergedWarning, stacklevel=2)
         return weights
 
     def weigh(self, logits: Tensor, allowed: Tensor | None) -> Tensor:

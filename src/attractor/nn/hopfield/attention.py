@@ -17,7 +17,6 @@ from attractor.validation import check_count, check_floating, check_positive
 
 PROJECTED = ("state", "memory", "value", "out")
 NORMALIZED = ("state", "memory", "value")
-MOST_STEPS = 10_000
 
 
 class HopfieldAttention(nn.Module):
@@ -31,10 +30,11 @@ class HopfieldAttention(nn.Module):
         value_dim: width of a value. Default: `memory_dim`.
         read_dim: width of what a head reads out. Default: `key_dim`.
         out_dim: width of the output. Default: `dim`.
-        beta: inverse temperature, > 0: a number, or a tensor with one for each head; learned if it is a parameter. Default:
-            `1 / sqrt(key_dim)`, with no projection of states and patterns 1.
+        beta: inverse temperature, > 0: a number, or a tensor with one for each head. Default: `1 / sqrt(key_dim)`; 1 where neither
+            states nor patterns are projected.
+        learn_beta: learn it, as its logarithm: it stays positive.
         steps: how often a state is compared with the patterns, the read-out included. None goes on until all rest, which needs
-            `tol`.
+            `tol`; after 10,000 steps a `NotConvergedWarning` tells that they do not.
         tol: a head rests once no sample's weights change by more than this (Frobenius norm over its states): samples of a batch
             then share their number of steps. 0 takes all steps.
         separation: `"softmax"`, `"sparsemax"`, `"entmax"`, `"top-k"`, or such an object, `TopK(4)` for instance.
@@ -69,6 +69,7 @@ class HopfieldAttention(nn.Module):
         read_dim: int | None = None,
         out_dim: int | None = None,
         beta: float | Tensor | None = None,
+        learn_beta: bool = False,
         steps: int | None = 1,
         tol: float = 0.0,
         separation: str | Separation = "softmax",
@@ -107,11 +108,17 @@ class HopfieldAttention(nn.Module):
         self.norms = nn.ModuleDict({one: nn.LayerNorm(width) for one, width in norms.items() if one in normalize})
         if not 0 <= tol < float("inf") or (steps is None and tol == 0):
             raise ValueError(f"tol must be a number of at least 0, and above where steps is None, got {tol!r}")
-        self.association = Association(separation, MOST_STEPS if steps is None else check_count("steps", steps), tol)
+        self.association = Association(separation, None if steps is None else check_count("steps", steps), tol)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
         self.dropout = dropout
-        self._set_beta((self.key_dim**-0.5 if {"state", "memory"} & set(project) else 1.0) if beta is None else beta)
+        plain = 1.0 if not {"state", "memory"} & set(project) else self.key_dim**-0.5
+        self._set_beta(plain if beta is None else beta, learn_beta)
+
+    @property
+    def beta(self) -> Tensor:
+        """The inverse temperatures `(heads,)`."""
+        return torch.tensor(self.fixed_beta, dtype=torch.float64) if self.fixed_beta else self.log_beta.exp()
 
     def forward(
         self, states: Tensor, memories: Tensor | None = None, values: Tensor | None = None, *, mask: Tensor | None = None
@@ -157,8 +164,11 @@ class HopfieldAttention(nn.Module):
         values = memories if values is None else values
         check_sets("states", states, self.dim)
         check_sets("memories", memories, self.memory_dim)
-        if memories.shape[0] != states.shape[0]:
-            raise ValueError(f"memories must have the batch {states.shape[0]} of states, got shape {tuple(memories.shape)}")
+        if memories.shape[0] != states.shape[0] or not (memories.shape[1] or self.null_pattern):
+            raise ValueError(
+                f"memories must have the batch {states.shape[0]} of states and at least one pattern, "
+                f"got shape {tuple(memories.shape)}"
+            )
         queries, keys = self._projected(states, "state"), self._projected(memories, "memory")
         if "space" in self.norms:
             queries, keys = self.norms["space"](queries), self.norms["space"](keys)
@@ -167,7 +177,7 @@ class HopfieldAttention(nn.Module):
         if self.null_pattern:
             keys, answer = (torch.nn.functional.pad(one, (0, 0, 0, 1)) for one in (keys, answer))
             allowed = None if allowed is None else torch.nn.functional.pad(allowed, (0, 1), value=True)
-        return Question(queries, keys, self.beta.to(queries.dtype).reshape(-1, 1, 1), allowed), answer
+        return Question(queries, keys, self.beta.to(queries).reshape(-1, 1, 1), allowed), answer
 
     def _values(self, values: Tensor, memories: Tensor) -> Tensor:
         check_sets("values", values, self.value_dim)
@@ -210,18 +220,18 @@ class HopfieldAttention(nn.Module):
             raise ValueError(f"read_dim must be {fixed}, the width of values that are not projected, got {given}")
         return fixed
 
-    def _set_beta(self, beta: float | Tensor) -> None:
-        """`beta` as a parameter where it is one, else as a buffer, one number for each head."""
-        given = beta if isinstance(beta, Tensor) else torch.tensor(check_positive("beta", beta))
+    def _set_beta(self, beta: float | Tensor, learned: bool) -> None:
+        """Keep the logarithm of `beta`, one number for each head."""
+        given = beta if isinstance(beta, Tensor) else torch.tensor(check_positive("beta", beta), dtype=torch.float64)
         if not given.is_floating_point() or given.numel() not in (1, self.heads):
             raise ValueError(f"beta must hold one number or one for each of {self.heads} heads, got shape {tuple(given.shape)}")
         if not bool(((given > 0) & given.isfinite()).all()):
             raise ValueError(f"beta must be positive and finite, got {given.tolist()}")
-        self.beta: Tensor
-        if isinstance(given, nn.Parameter):
-            self.register_parameter("beta", given)
-        else:
-            self.register_buffer("beta", given.expand(self.heads).clone() if given.numel() == 1 else given.flatten().clone())
+        given = given.detach().double().flatten().expand(self.heads)
+        # not a buffer where it is fixed: that would be rounded to the precision of the layer
+        self.fixed_beta = None if learned else tuple(given.tolist())
+        if learned:
+            self.log_beta = nn.Parameter(given.log().to(torch.get_default_dtype()))
 
 
 def projection(inputs: int, outputs: int, bias: bool, generator: torch.Generator | None) -> nn.Linear:

@@ -41,14 +41,14 @@ class HopfieldPooling(nn.Module):
     def forward(self, memories: Tensor, values: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
         """Pool sets `memories (b, s, memory_dim)` into `(b, queries * out_dim)`.
 
-        `values` and `mask` are as `HopfieldAttention` takes them. Sets of different sizes: fill up to `s` and pass
-        `mask (b, 1, s)`, True where an item is real.
+        Sets of different sizes: fill up to `s` and pass `mask (b, s)`, Boolean, True where an item is real. `values` are as
+        `HopfieldAttention` takes them.
         """
-        return self.attention(self._states(memories), memories, values, mask=mask).flatten(1)
+        return self.attention(self._states(memories), memories, values, mask=of_items(mask)).flatten(1)
 
     def weights(self, memories: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """How much each learned state reads of each item, `(b, heads, queries, s)`."""
-        return self.attention.weights(self._states(memories), memories, mask=mask)
+        return self.attention.weights(self._states(memories), memories, mask=of_items(mask))
 
     def _states(self, memories: Tensor) -> Tensor:
         return self.queries.expand(len(memories), -1, -1)
@@ -131,6 +131,11 @@ class HopfieldLookup(nn.Module):
     def _stored(self, batch: int) -> tuple[Tensor, Tensor | None]:
         values = None if self.values is None else self.values.expand(batch, -1, -1)
         return self.memories.expand(batch, -1, -1), values
+
+
+def of_items(mask: Tensor | None) -> Tensor | None:
+    """A mask `(b, s)` of items, for all learned states."""
+    return mask[:, None] if isinstance(mask, Tensor) and mask.dim() == 2 else mask
 
 
 def small(count: int, width: int, generator: torch.Generator | None) -> nn.Parameter:
