@@ -1,6 +1,7 @@
 """The dense memory as a classifier of scikit-learn."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from attractor import AttractorWarning
 from attractor.data import load
 from attractor.estimators import DenseMemoryClassifier
 from attractor.estimators.dense_classifier import TEMPERATURES, temperature_of
+from attractor.estimators.sequential import SequentialLearner
 
 sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402  # after the skip
@@ -121,6 +123,87 @@ def test_dead_memories_are_told_with_their_share():
         DenseMemoryClassifier(memories=8, n=30, epochs=1, temperature=1000.0, random_state=0).fit(X.astype(np.float32), y)
 
 
+def test_dead_memories_are_judged_by_all_items():
+    # memories that start below zero answer to the last items alone
+    X = np.ones((1300, 64))
+    X[1200:] = -1
+    y = np.arange(1300) % 2
+    classifier = DenseMemoryClassifier(memories=8, initialise="krotov", limits=(-1, 1), epochs=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier.fit(X, y)
+    assert classifier.model_.dead_share(torch.from_numpy(X[:1200])) == 1
+    with pytest.warns(AttractorWarning, match="100% of 8 memories are dead"):
+        classifier.fit(X[:1200], y[:1200])
+
+
+REFUSED = [
+    ({}, lambda X, y: (X[:, :4], np.zeros(len(X)))),
+    ({"learning_rate": -1.0}, lambda X, y: (X[:, :4], y)),
+    ({"limits": (1, 0)}, lambda X, y: (X[:, :4], y)),
+    ({"n": 1}, lambda X, y: (X[:, :4], y)),
+]
+
+
+@pytest.mark.parametrize(("settings", "change"), REFUSED)
+def test_refused_fit_leaves_the_estimator_as_it_was(settings, change):
+    X, y = blobs()
+    classifier = DenseMemoryClassifier(memories=6, epochs=2, random_state=0).fit(X, y)
+    before = classifier.decision_function(X)
+    with pytest.raises(ValueError):
+        classifier.set_params(**settings).fit(*change(X, y))
+    assert np.array_equal(classifier.decision_function(X), before) and classifier.n_features_in_ == 6
+
+
+@pytest.mark.parametrize(("settings", "change"), REFUSED[1:])
+def test_refused_first_batch_leaves_an_estimator_that_is_not_fitted(settings, change):
+    X, y = blobs()
+    classifier = DenseMemoryClassifier(memories=6, random_state=0, **settings)
+    with pytest.raises(ValueError):
+        classifier.partial_fit(*change(X, y), classes=[0, 1, 2])
+    assert not [name for name in vars(classifier) if name.endswith("_")]
+
+
+@pytest.mark.parametrize("limits", [(0, np.inf), (-1e308, 1e308), (0, 1, 2), (0,), 3, (np.nan, 1), ("a", "b"), (1, 1)])
+def test_limits_that_are_no_range_are_refused(limits):
+    with pytest.raises(ValueError, match="limits"):
+        DenseMemoryClassifier(memories=4, epochs=1, limits=limits).fit(*blobs())
+
+
+def test_limits_keep_the_precision_of_the_features():
+    X, y = blobs()
+    classifier = DenseMemoryClassifier(memories=4, epochs=1, limits=(-20, 20), random_state=0).fit(X.astype(np.float32), y)
+    assert classifier.model_.memories.dtype == torch.float32
+
+
+def test_feature_that_was_constant_says_nothing_later():
+    X, y = blobs()
+    X[:, 2] = 5
+    classifier = DenseMemoryClassifier(memories=6, epochs=2, random_state=0).fit(X, y)
+    other = X.copy()
+    other[:, 2] = np.linspace(4, 9, len(X))
+    assert np.array_equal(classifier.decision_function(other), classifier.decision_function(X))
+
+
+def test_each_pass_of_partial_fit_has_its_own_order(monkeypatch):
+    seen, step = [], SequentialLearner._step
+
+    def watched(learner, optimizer, items, labels):
+        seen.append(items)
+        step(learner, optimizer, items, labels)
+
+    monkeypatch.setattr(SequentialLearner, "_step", watched)
+    X, y = blobs()
+    finals = []
+    for _ in range(2):
+        classifier = DenseMemoryClassifier(memories=6, random_state=0, batch_size=150)
+        for _ in range(3):
+            classifier.partial_fit(X, y, classes=[0, 1, 2])
+        finals.append(classifier.decision_function(X))
+    first, second, third = seen[:3]
+    assert not torch.equal(first, second) and not torch.equal(second, third) and np.array_equal(*finals)
+
+
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
@@ -149,5 +232,5 @@ def test_temperatures_between_the_documented_ones_are_interpolated():
 def test_without_scikit_learn_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     monkeypatch.delitem(sys.modules, "attractor.estimators.dense_classifier")
-    with pytest.raises(ImportError, match=r"attractor\[demo\]"):
+    with pytest.raises(ImportError, match=r"attractor\[sklearn\]"):
         attractor.estimators.DenseMemoryClassifier  # noqa: B018  # asking for the name is the test

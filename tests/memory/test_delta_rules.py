@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor import NotConvergedWarning
-from attractor.memory.delta_rules import consolidate, hebbian_importance, learn_by_errors, stable_share
+from attractor.memory.delta_rules import consolidate, hebbian_importance, learn_by_errors, stable_share, stable_states
 
 UNITS, COUNTS, SEEDS = 64, (20, 1, 1, 1), range(5)
 
@@ -126,6 +126,36 @@ def test_consolidation_keeps_more_of_the_first_task():
     assert all(kept[name] > kept["none"] for name in ("ones", "hebbian", "sign changes"))
 
 
+@given(st.integers(0, 2**31))
+def test_states_found_from_probes_are_at_rest_and_different(seed):
+    couplings, probes = noise(12, seed).fill_diagonal_(0), signs(30, 12, seed)
+    symmetric = couplings + couplings.T
+    found = stable_states(symmetric, probes, generator=torch.Generator().manual_seed(seed))
+    # with symmetric couplings every probe comes to rest
+    assert 1 <= len(found) <= 30 and bool(((found @ symmetric.T) * found > 0).all())
+    assert len(found.unique(dim=0)) == len(found)
+    again = stable_states(symmetric, found)
+    assert torch.equal(again, found)
+
+
+def test_probes_settle_in_learned_patterns_and_cycles_are_left_out():
+    patterns = signs(3, 40)
+    couplings = learn_by_errors(torch.zeros(40, 40).double(), patterns).couplings
+    found = stable_states(couplings, signs(60, 40, 1), generator=torch.Generator().manual_seed(0))
+    assert bool(((found @ patterns.T).abs() == 40).any(0).all())
+    # the first unit follows the second, which does not mind it
+    followed = torch.tensor([[0.0, 1, 0], [0, 0, 1], [0, 1, 0]])
+    assert stable_states(followed, torch.tensor([[-1.0, 1, 1]])).tolist() == [[1.0, 1, 1]]
+    # two units, one of which wants what the other is, and that one the opposite
+    restless = torch.tensor([[0.0, 1], [-1, 0]])
+    assert stable_states(restless, torch.tensor([[1.0, 1], [1, -1]])).shape == (0, 2)
+    assert stable_states(torch.zeros(2, 2), torch.ones(1, 2)).shape == (0, 2)
+    with pytest.raises(ValueError, match="-1 or 1"):
+        stable_states(restless, torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="sweeps"):
+        stable_states(restless, torch.ones(1, 2), sweeps=0)
+
+
 def test_stability_allows_two_percent_of_the_units():
     patterns = torch.ones(2, 100)
     couplings = torch.eye(100)
@@ -147,6 +177,8 @@ def test_stability_allows_two_percent_of_the_units():
         ((torch.zeros(3, 3), torch.ones(1, 3)), {"temperature": 0.0}, "temperature"),
         ((torch.zeros(3, 3), torch.ones(1, 3)), {"temperature": math.nan}, "temperature"),
         ((torch.zeros(3, 3), torch.ones(1, 3)), {"epochs": 0}, "epochs"),
+        ((torch.zeros(3, 3), torch.full((1, 3), 0.5)), {}, "patterns must be -1 or 1.*Binarise"),
+        ((torch.zeros(3, 3), torch.tensor([[1.0, 0, 1]])), {}, "patterns must be -1 or 1"),
     ],
 )
 def test_bad_arguments_of_learning_are_named(arguments, settings, word):

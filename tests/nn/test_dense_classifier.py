@@ -11,6 +11,7 @@ from torch.func import functional_call, grad, vmap
 
 from attractor import AttractorWarning, HopfieldMemory
 from attractor.nn import DenseClassifier, MemoryOptimizer, classification_loss
+from attractor.nn.dense_classifier import classifier
 
 INTERACTIONS = ["polynomial", "rectified", "leaky"]
 VERTICES = [2, 3, 10, 30]
@@ -270,6 +271,47 @@ def test_dead_memories_are_counted_and_told():
     assert leaky.dead_share(items) == 0
 
 
+def test_memory_that_answers_for_one_class_is_not_dead():
+    model = model_of(n=3, memories=2)
+    with torch.no_grad():
+        model.memories[:, :12] = 0
+        # twice a class neuron less the sum of all: 0.2 for the first class, below zero for the others; below zero for all
+        model.memories[0, 12:] = torch.tensor([1.0, 0.4, 0.4])
+        model.memories[1, 12:] = torch.tensor([1.0, 1.0, 1.0])
+    items = torch.ones(2, 12).double()
+    on, _ = next(model._class_pulls(items))
+    assert (on > 0).all(0).T.tolist() == [[True, False, False], [False, False, False]]
+    assert model.dead_share(items) == 0.5
+
+
+@pytest.mark.filterwarnings("ignore::attractor.AttractorWarning")
+def test_block_size_changes_nothing(monkeypatch):
+    model, items = model_of(n=5, memories=9), inner(50, 12)
+    items[7] = -1
+    whole = model(items), model.predict(items), model.dead_share(items)
+    whole[0].sum().backward()
+    gradient = model.memories.grad.clone()
+    model.memories.grad = None
+    monkeypatch.setattr(classifier, "PULLS_AT_A_TIME", 100)
+    assert len(list(model._class_pulls(items))) == 17
+    torch.testing.assert_close(model(items), whole[0], rtol=1e-12, atol=1e-14)
+    assert torch.equal(model.predict(items), whole[1]) and model.dead_share(items) == whole[2]
+    model(items).sum().backward()
+    torch.testing.assert_close(model.memories.grad, gradient, rtol=1e-10, atol=1e-13)
+    assert model(items[:0]).shape == (0, 3) and model.predict(items[:0]).shape == (0,)
+
+
+def test_silent_items_of_all_blocks_are_counted(monkeypatch):
+    model = model_of(n=3, memories=2)
+    with torch.no_grad():
+        model.memories.fill_(1)
+    items = torch.ones(10, 12).double()
+    items[::2] = -1
+    monkeypatch.setattr(classifier, "PULLS_AT_A_TIME", 20)
+    with pytest.warns(AttractorWarning, match=r"50\.0% of the items"):
+        model.predict(items)
+
+
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
@@ -377,3 +419,18 @@ def test_optimizer_goes_on_from_its_saved_state():
 def test_bad_settings_of_the_optimizer_are_named(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         MemoryOptimizer([torch.nn.Parameter(torch.zeros(2, 2))], **settings)
+
+
+@pytest.mark.parametrize("settings", [{"lr": -1.0}, {"momentum": 1.0}, {"clip": 0.0}])
+def test_bad_settings_of_a_group_are_named(settings):
+    parameter = torch.nn.Parameter(torch.zeros(2, 2))
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        MemoryOptimizer([{"params": [parameter], **settings}])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_rows_without_gradient_stay_in_every_precision(dtype):
+    memory = torch.nn.Parameter(torch.full((2, 3), 0.5, dtype=dtype))
+    memory.grad = torch.tensor([[0.0, 0, 0], [0, 1, 0]], dtype=dtype)
+    MemoryOptimizer([memory], lr=0.25).step()
+    assert memory.tolist() == [[0.5, 0.5, 0.5], [0.5, 0.25, 0.5]]

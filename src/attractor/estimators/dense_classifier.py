@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +27,6 @@ except ImportError as error:
 
 TEMPERATURES = {2: 0.25, 3: 0.2, 5: 0.33, 10: 0.5, 20: 0.6, 30: 0.65}
 """Temperature for each vertex, found on scikit-learn's digits; those between are interpolated, above 30 it stays."""
-MOST_JUDGED = 1000
 PRECISIONS = (np.float64, np.float32)
 
 
@@ -100,13 +100,16 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         """Learn from `X (n, features)` and labels `y (n,)`, from the start.
 
         Raises:
-            ValueError: ill-shaped or not finite, labels of a regression, one class only, or a setting out of its range.
+            ValueError: ill-shaped or not finite, labels of a regression, one class only, or a setting out of its range; nothing has
+                changed then.
         """
-        X, y = validate_data(self, X, y, dtype=PRECISIONS)
+        fresh = copy(self)
+        X, y = validate_data(fresh, X, y, dtype=PRECISIONS)
         check_classification_targets(y)
-        items, labels = self._start(X, y, unique_labels(y))
-        self._learn(items, labels, self.epochs)
-        dead = self.model_.dead_share(items[:MOST_JUDGED])
+        items, labels = fresh._start(X, y, unique_labels(y))
+        fresh._learn(items, labels, self.epochs)
+        self.__dict__ = fresh.__dict__
+        dead = self.model_.dead_share(items)
         if dead > 0.5:
             warnings.warn(
                 f"{dead:.0%} of {self.memories} memories are dead: F(on) is zero for every item and class, so they learn nothing. "
@@ -127,10 +130,12 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             classes: all labels there will be; required in the first call, and the same in later ones.
 
         Raises:
-            ValueError: as `fit`, `classes` missing in the first call or other ones later, or a label that is none of them.
+            ValueError: as `fit`, `classes` missing in the first call or other ones later, or a label that is none of them; nothing
+                has changed then.
         """
         first = not hasattr(self, "model_")
-        X, y = validate_data(self, X, y, dtype=PRECISIONS, reset=first)
+        fresh = copy(self)
+        X, y = validate_data(fresh, X, y, dtype=PRECISIONS, reset=first)
         check_classification_targets(y)
         if first and classes is None:
             raise ValueError("classes must be given in the first call of partial_fit, got None")
@@ -140,8 +145,9 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         strange = np.setdiff1d(y, known)
         if len(strange):
             raise ValueError(f"y must hold labels of classes only, {known.tolist()}, got {strange.tolist()}")
-        items, labels = self._start(X, y, known) if first else (self._fitting(X), self._numbers(y))
-        self._learn(items, labels, 1)
+        items, labels = fresh._start(X, y, known) if first else (self._fitting(X), self._numbers(y))
+        fresh._learn(items, labels, 1)
+        self.__dict__ = fresh.__dict__
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -178,10 +184,13 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _limits(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self.limits is None:
             return X.min(0), X.max(0)
-        low, high = self.limits
-        if not low < high:
-            raise ValueError(f"limits must be a smaller and a larger number, got {self.limits!r}")
-        return np.full(X.shape[1], float(low)), np.full(X.shape[1], float(high))
+        limits = np.asarray(self.limits)
+        fits = limits.shape == (2,) and limits.dtype.kind in "iuf"
+        with np.errstate(over="ignore"):
+            if not fits or not 0 < np.diff(limits.astype(X.dtype))[0] < np.inf:
+                raise ValueError(f"limits must be a smaller and a larger finite number, got {self.limits!r}")
+        low, high = np.repeat(limits[:, None].astype(X.dtype), X.shape[1], 1)
+        return low, high
 
     def _learn(self, items: Tensor, labels: Tensor, epochs: int) -> None:
         learner = SequentialLearner(
@@ -194,6 +203,8 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             seed=self._seed,
         )
         learner.fit_task(items, labels)
+        # the next pass has another order
+        self._seed += 1
 
     @torch.no_grad()
     def _scores(self, X: Any) -> np.ndarray:
@@ -211,8 +222,8 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def _scaled(self, X: np.ndarray) -> Tensor:
         """Features from -1 to 1; a constant one is -1."""
         span = self.maximum_ - self.minimum_
-        shares = np.clip((X - self.minimum_) / np.where(span > 0, span, 1), 0, 1)
-        return torch.from_numpy(shares * 2 - 1)
+        shares = np.where(span > 0, (X - self.minimum_) / np.where(span > 0, span, 1), 0)
+        return torch.from_numpy(np.clip(shares, 0, 1) * 2 - 1)
 
     def _numbers(self, y: np.ndarray) -> Tensor:
         return torch.from_numpy(np.searchsorted(self.classes_, y))

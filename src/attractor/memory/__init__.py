@@ -2,7 +2,7 @@
 
 from attractor.memory.base import BIPOLAR, MEMORIES, REAL, Domain, Memory, memory_class, register
 from attractor.memory.capacity import CapacityEstimate
-from attractor.memory.delta_rules import consolidate, hebbian_importance, learn_by_errors, stable_share
+from attractor.memory.delta_rules import consolidate, hebbian_importance, learn_by_errors, stable_share, stable_states
 from attractor.memory.dense import DenseMemory
 from attractor.memory.encoders import PCA, Binarise, Encoded, Encoder, Quantise
 from attractor.memory.hopfield import HopfieldMemory
@@ -49,4 +49,5 @@ __all__ = [
     "memory_class",
     "register",
     "stable_share",
+    "stable_states",
 ]

@@ -4,8 +4,9 @@ The thermal delta rule moves the couplings by `dW = sum (x - s') x^T exp(-|W x| 
 pattern `x` and `T` falls linearly to zero (after the thermal perceptron of Frean 1992). Errors of patterns with large fields, the
 correction of which would cost the others most, weigh little. Without a temperature it is the delta rule.
 
-Against forgetting: earlier patterns learned again with the new ones (rehearsal: join them to `patterns`), or couplings held near
-their earlier values by importance (`consolidate`, after Kirkpatrick et al. 2017).
+Against forgetting: earlier patterns learned again with the new ones (rehearsal: join them to `patterns`), states that the network
+holds instead of them (pseudorehearsal: join `stable_states`, after Robins 1995), or couplings held near their earlier values by
+importance (`consolidate`, after Kirkpatrick et al. 2017).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor
 
 from attractor.errors import NotConvergedWarning
+from attractor.memory.base import BIPOLAR
 from attractor.validation import check_count, check_finite, check_floating, check_like, check_matrix
 
 
@@ -52,7 +54,7 @@ def learn_by_errors(
         symmetric: keep symmetric couplings so, half of each step going to either side. Their network has an energy.
 
     Raises:
-        TypeError, ValueError: ill-shaped or not finite, or a setting out of its range.
+        TypeError, ValueError: ill-shaped or not finite, patterns of other values, or a setting out of its range.
 
     Example:
         >>> patterns = torch.tensor([[1.0, 1, -1, -1], [1, -1, 1, -1]])
@@ -82,6 +84,39 @@ def learn_by_errors(
         text = f"{unstable} of {len(patterns)} patterns are not at rest after {epochs} epochs: too many of them, or too cold"
         warnings.warn(text, NotConvergedWarning, stacklevel=2)
     return Learned(couplings, epochs, sign_changes)
+
+
+@torch.no_grad()
+def stable_states(couplings: Tensor, probes: Tensor, *, sweeps: int = 100, generator: torch.Generator | None = None) -> Tensor:
+    """The states at rest that `probes (b, d)` settle in, each of them once, `(states, d)`; those that do not settle are left out.
+
+    Units are updated one after the other, in random order. A zero field leaves a unit as it is; a state with one is not at rest.
+
+    Args:
+        couplings: `(d, d)`.
+        probes: of -1 and 1, random ones for pseudorehearsal.
+        sweeps: most updates of each unit.
+        generator: of the orders.
+
+    Raises:
+        TypeError, ValueError: ill-shaped or not finite, probes of other values, or `sweeps` below 1.
+
+    Example:
+        >>> stable_states(torch.tensor([[0.0, 1], [1, 0]]), torch.tensor([[1.0, 1], [-1, -1], [-1, -1]])).tolist()
+        [[-1.0, -1.0], [1.0, 1.0]]
+    """
+    check_couplings(couplings, probes)
+    check_count("sweeps", sweeps)
+    states = probes.clone()
+    for _ in range(sweeps):
+        before = states.clone()
+        for unit in torch.randperm(len(couplings), generator=generator).tolist():
+            fields = states @ couplings[unit]
+            states[:, unit] = torch.where(fields == 0, states[:, unit], fields.sign())
+        if torch.equal(states, before):
+            break
+    at_rest = ((states @ couplings.T) * states > 0).all(1)
+    return states[at_rest].unique(dim=0)
 
 
 def consolidate(couplings: Tensor, earlier: Sequence[tuple[Tensor, Tensor]], strength: float = 1.0) -> Tensor:
@@ -151,3 +186,4 @@ def check_couplings(couplings: Tensor, patterns: Tensor) -> None:
     check_finite("couplings", couplings)
     check_matrix("patterns", patterns, len(couplings))
     check_like("patterns", patterns, couplings.dtype, couplings.device)
+    BIPOLAR.check("patterns", patterns)

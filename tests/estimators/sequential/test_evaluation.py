@@ -30,6 +30,12 @@ def test_single_task_forgets_nothing():
     assert "average accuracy 0.500" in repr(told)
 
 
+@pytest.mark.parametrize(("scores", "untrained"), [((1, 3), 3), ((3,), 3), ((3, 3), 2), ((0, 0), 0)])
+def test_scores_of_other_shapes_are_refused(scores, untrained):
+    with pytest.raises(ValueError, match="must have shape"):
+        Evaluation(torch.zeros(scores), torch.zeros(untrained))
+
+
 def test_score_is_the_share_right_whatever_the_block(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     items, labels = torch.randn(50, 3, generator=generator), torch.randint(0, 3, (50,), generator=generator)

@@ -294,3 +294,13 @@ def test_bad_strengths_are_refused(kind, strength):
 def test_bad_decays_are_refused(decay):
     with pytest.raises(ValueError, match="decay"):
         EWC(1.0, decay=decay)
+
+
+def test_importance_that_overflows_is_told():
+    with pytest.raises(FloatingPointError, match="importance of 'theta'"):
+        learner(EWC(1.0), lr=0.0, epochs=1).fit_task(ITEMS * 1e90, TARGETS)
+
+
+def test_importance_and_anchor_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match="state"):
+        EWC(1.0).load_state_dict({"importance.theta": torch.ones(2), "anchor.theta": torch.ones(3)})

@@ -97,7 +97,7 @@ def test_hooks_are_called_in_their_order():
             return super().__getattribute__(name)
 
     learner_of(network(), Watching(), epochs=1, batch_size=80).fit_task(toy_tasks()[0].items, toy_tasks()[0].labels)
-    assert calls == ["before_task", "extend", "extra_loss", "penalty", "project", "after_step", "after_task"]
+    assert calls == ["check", "before_task", "extend", "extra_loss", "penalty", "project", "after_step", "after_task"]
 
 
 def test_projection_sees_the_penalties_of_strategies_that_come_after_it():
@@ -234,6 +234,165 @@ def test_state_of_a_strategy_goes_on_where_it_was(name):
     assert second.state_dict() == {}
     with pytest.raises(ValueError, match="state"):
         second.load_state_dict({"unknown": torch.zeros(1)})
+
+
+def resumed_after(count, tasks, make):
+    """A learner that has loaded what one saved after `count` tasks, and goes on."""
+    strategies = make()
+    first = learner_of(dense(), *strategies)
+    for task in tasks[:count]:
+        first.fit_task(task.items, task.labels)
+    model = dense()
+    model.load_state_dict(first.model.state_dict())
+    second = learner_of(model, *make(), seed=99)
+    second.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})
+    for task in tasks[count:]:
+        second.fit_task(task.items, task.labels)
+    return second
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+@pytest.mark.parametrize("name", [*STRATEGIES, "first only", "two"])
+def test_resumed_learning_is_that_without_interruption(name, count):
+    both = {
+        "first only": lambda: [PseudoRehearsal(9, first_only=True)],
+        "two": lambda: [Rehearsal(0.2), PseudoRehearsal(9), EWC(1.0)],
+    }
+    tasks, make = toy_tasks(4), both.get(name, lambda: [STRATEGIES[name]()])
+    whole = learner_of(dense(), *make())
+    for task in tasks:
+        whole.fit_task(task.items, task.labels)
+    again = resumed_after(count, tasks, make)
+    assert torch.equal(again.model.memories, whole.model.memories) and again.tasks == 4
+    told, expected = again.state_dict(), whole.state_dict()
+    assert told.keys() == expected.keys() and all(torch.equal(told[key], expected[key]) for key in expected)
+
+
+def test_resumed_learner_still_refuses_tasks_of_another_shape():
+    again = resumed_after(1, toy_tasks(1), list)
+    with pytest.raises(ValueError, match="items"):
+        again.fit_task(torch.zeros(4, 7), torch.zeros(4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda state: state.pop("tasks"),
+        lambda state: state.pop("generators.batches"),
+        lambda state: state.pop("first.items"),
+        lambda state: state.pop("strategies.1.anchor.memories"),
+        lambda state: state.update({"strategies.2.items": torch.zeros(1)}),
+        lambda state: state.update({"strategies.0.unknown": torch.zeros(1)}),
+        lambda state: state.update({"unknown": torch.zeros(1)}),
+    ],
+)
+def test_state_that_does_not_fit_is_refused_and_changes_nothing(spoil):
+    make = lambda: [Rehearsal(0.2), EWC(1.0)]  # noqa: E731  # two of them, anew
+    learner, other = learner_of(dense(), *make()), learner_of(dense(), *make())
+    for one in (learner, other):
+        one.fit_task(toy_tasks()[0].items, toy_tasks()[0].labels)
+    other.fit_task(toy_tasks()[1].items, toy_tasks()[1].labels)
+    before, state = learner.state_dict(), other.state_dict()
+    spoil(state)
+    with pytest.raises(ValueError, match="state"):
+        learner.load_state_dict(state)
+    after = learner.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_task_that_one_strategy_refuses_is_not_seen_by_the_others():
+    # a learned task, then one of which the buffer would keep nothing
+    pseudo = PseudoRehearsal(10)
+    learner = learner_of(dense(), pseudo, Rehearsal(0.05))
+    learner.fit_task(toy_tasks()[0].items, toy_tasks()[0].labels)
+    before = learner.state_dict()
+    small = toy_tasks()[1]
+    with pytest.raises(ValueError, match="fraction"):
+        learner.fit_task(small.items[:4], small.labels[:4])
+    after = learner.state_dict()
+    assert pseudo.held == 0 and before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_run_refuses_what_a_strategy_refuses_before_anything_is_learned():
+    first, small = toy_tasks(2)
+    learner = learner_of(dense(), Rehearsal(0.05))
+    with pytest.raises(ValueError, match="fraction"):
+        learner.run([first, Task(small.items[:4], small.labels[:4], small.test_items, small.test_labels)])
+    assert learner.tasks == 0
+
+
+def test_importance_of_other_parameters_is_refused():
+    method = EWC(1.0)
+    method.load_state_dict({"importance.memories": torch.ones(3, 10), "anchor.memories": torch.ones(3, 10)})
+    with pytest.raises(ValueError, match="importance"):
+        learner_of(dense(), method).fit_task(toy_tasks()[0].items, toy_tasks()[0].labels)
+
+
+class RootOfZero(nn.Module):
+    """A finite output whose gradient is not."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2, 8))
+
+    def forward(self, items):
+        return items @ self.weight.T + (self.weight * 0).sum().sqrt()
+
+
+def test_gradient_that_is_not_finite_moves_nothing():
+    model = RootOfZero()
+    with pytest.raises(FloatingPointError, match="gradient of 'weight'"):
+        learner_of(model).fit_task(toy_tasks()[0].items, toy_tasks()[0].labels)
+    assert torch.equal(model.weight, torch.zeros(2, 8))
+
+
+def test_penalty_that_is_not_finite_moves_nothing():
+    class Bad(Strategy):
+        def penalty(self, gradients, training):
+            return {name: torch.full_like(value, torch.inf) for name, value in gradients.items()}
+
+    model = dense()
+    before = model.memories.detach().clone()
+    with pytest.raises(FloatingPointError, match="gradient"):
+        learner_of(model, Bad()).fit_task(toy_tasks()[0].items, toy_tasks()[0].labels)
+    assert torch.equal(model.memories, before)
+
+
+def test_parameters_that_the_last_step_made_infinite_are_told():
+    task = toy_tasks()[0]
+    overflow = learner_of(
+        network(), optimizer=lambda p: torch.optim.SGD(p, lr=1e38), loss=lambda z, t: 1e3 * z.sum(), epochs=1, batch_size=80
+    )
+    with pytest.raises(FloatingPointError, match="value of"):
+        overflow.fit_task(task.items, task.labels)
+
+
+def partly_frozen():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 12), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.Linear(12, 2))
+    model[1].eval()
+    return model
+
+
+def test_scores_are_those_of_evaluation_and_each_part_keeps_its_mode():
+    tasks, model = toy_tasks(1), partly_frozen().train()
+    model[1].eval()
+    modes = [part.training for part in model.modules()]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    told = learner_of(model).evaluate(tasks)
+    assert [part.training for part in model.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    expected = (model.eval()(tasks[0].test_items).argmax(1) == tasks[0].test_labels).double().mean()
+    assert torch.equal(told[0], expected)
+
+
+def test_what_strategies_draw_is_not_what_batches_draw():
+    task = toy_tasks()[0]
+    method = Rehearsal(0.2)
+    learner_of(network(), method, seed=3, epochs=1).fit_task(task.items, task.labels)
+    first_batch = task.items[torch.randperm(40, generator=torch.Generator().manual_seed(3))[:8]]
+    assert not torch.equal(method.items, first_batch)
 
 
 BAD = {

@@ -210,3 +210,20 @@ def test_bad_margins_and_samples_are_refused():
         GEM("0.1")
     with pytest.raises(ValueError, match="sample"):
         GEM(0.1, sample=0)
+
+
+@pytest.mark.parametrize(
+    ("gradient", "constraints", "settings", "word"),
+    [
+        (torch.tensor([1.0, torch.nan]), torch.ones(1, 2), {}, "gradient"),
+        (torch.ones(1, 2), torch.ones(1, 2), {}, "gradient"),
+        (torch.ones(2), torch.tensor([[1.0, torch.inf]]), {}, "constraints"),
+        (torch.ones(2), torch.ones(1, 3), {}, "constraints"),
+        (torch.ones(2), torch.ones(2), {}, "constraints"),
+        (torch.ones(2), torch.ones(1, 2), {"margin": -1.0}, "margin"),
+        (torch.ones(2), torch.ones(1, 2), {"margin": torch.nan}, "margin"),
+    ],
+)
+def test_bad_arguments_of_the_projection_are_named(gradient, constraints, settings, word):
+    with pytest.raises(ValueError, match=word):
+        project(gradient, constraints, **settings)

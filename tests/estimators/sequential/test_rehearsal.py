@@ -32,6 +32,35 @@ def test_buffer_keeps_the_fraction_of_each_task_with_their_labels():
     assert len(method.items.unique(dim=0)) == 6
 
 
+def test_buffer_keeps_random_items_not_the_first_ones():
+    kept = set()
+    for seed in range(20):
+        method, now = Rehearsal(0.3), training()
+        now.generator.manual_seed(seed)
+        method.after_task(*task_of(0), now)
+        kept |= set(method.items[:, 0].mul(100).round().int().tolist())
+    assert kept == set(range(10))
+
+
+def test_pseudo_answers_are_those_of_evaluation_and_leave_the_model_as_it_was():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5), nn.Linear(3, 2))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    method = PseudoRehearsal(20, settle=lambda model, items: items + model(items).sum() * 0)
+    method.before_task(*task_of(0), training(model, tasks=1))
+    assert model.training and all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    torch.testing.assert_close(method.answers, model.eval()(method.items).tanh().detach())
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"learned.5": torch.zeros(1, 3)}, {"items": torch.zeros(2, 3), "answers": torch.zeros(1, 2)}, {"items": torch.zeros(2, 3)}],
+)
+def test_states_with_gaps_are_refused(state):
+    with pytest.raises(ValueError, match="state"):
+        PseudoRehearsal(3).load_state_dict(state)
+
+
 def test_first_task_is_learned_alone_and_later_batches_are_joined_by_as_many_old_items():
     method, now = Rehearsal(0.5), training()
     items, labels = task_of(2, 4)

@@ -29,7 +29,7 @@ class Buffered(Strategy):
         self.fraction = check_fraction("fraction", fraction)
         self.sizes: list[int] = []
 
-    def before_task(self, items: Tensor, labels: Tensor, training: Training) -> None:
+    def check(self, items: Tensor, labels: Tensor, training: Training) -> None:
         if round(self.fraction * len(items)) == 0:
             raise ValueError(
                 f"fraction must keep at least one item of each task, {type(self).__name__} needs a buffer that is not empty: "

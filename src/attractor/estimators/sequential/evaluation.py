@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from attractor.estimators.sequential.strategy import evaluating
 from attractor.estimators.sequential.tasks import Task
 
 ITEMS_AT_A_TIME = 1024
@@ -23,6 +24,9 @@ class Evaluation:
         scores: `(tasks, tasks)`: `scores[t, i]` on task `i` after task `t`, float64.
         untrained: `(tasks,)`: before the first task.
 
+    Raises:
+        ValueError: other shapes.
+
     Example:
         >>> told = Evaluation(torch.tensor([[0.9, 0.2], [0.5, 0.8]]), torch.tensor([0.1, 0.1]))
         >>> round(told.average_accuracy, 2), round(told.forgetting, 2), round(told.forward_transfer, 2)
@@ -31,6 +35,13 @@ class Evaluation:
 
     scores: Tensor
     untrained: Tensor
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.scores.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+            raise ValueError(f"scores must have shape (tasks, tasks), got {shape}")
+        if self.untrained.shape != shape[:1]:
+            raise ValueError(f"untrained must have shape ({shape[0]},), one for each task, got {tuple(self.untrained.shape)}")
 
     @property
     def average_accuracy(self) -> float:
@@ -81,9 +92,7 @@ def stable(outputs: Tensor, labels: Tensor, *, tolerance: float = 0.02) -> Tenso
 @torch.no_grad()
 def score(model: nn.Module, task: Task, right: Right = correct) -> float:
     """The share of the test items of `task` that `model` gets `right`."""
-    was_training = model.training
-    model.eval()
     pairs = zip(task.test_items.split(ITEMS_AT_A_TIME), task.test_labels.split(ITEMS_AT_A_TIME), strict=True)
-    counts = [int(right(model(items), labels).sum()) for items, labels in pairs]
-    model.train(was_training)
+    with evaluating(model):
+        counts = [int(right(model(items), labels).sum()) for items, labels in pairs]
     return sum(counts) / len(task.test_items)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from attractor.estimators.sequential.buffer import check_fraction
 from attractor.estimators.sequential.projection import check_not_negative
-from attractor.estimators.sequential.strategy import Gradients, Strategy, Training, gradients_of
+from attractor.estimators.sequential.strategy import Gradients, Strategy, Training, check_stays_finite, evaluating, gradients_of
 
 DAMPING = 0.1
 """`xi` of SI: bounds the importance of a parameter that has hardly moved."""
@@ -59,6 +59,11 @@ class QuadraticPenalty(Strategy):
             measured = {name: self.importance[name] + value for name, value in measured.items()}
         self.importance, self.anchor = measured, learned
 
+    def check(self, items: Tensor, labels: Tensor, training: Training) -> None:
+        now, held = ({name: tuple(value.shape) for name, value in one.items()} for one in (training.parameters, self.importance))
+        if held and held != now:
+            raise ValueError(f"importance must be that of the parameters of the model, {now}, got {held}")
+
     def penalty(self, gradients: Gradients, training: Training) -> Gradients:
         parameters = training.parameters
         return {
@@ -68,6 +73,7 @@ class QuadraticPenalty(Strategy):
 
     def after_task(self, items: Tensor, labels: Tensor, training: Training) -> None:
         measured = self.measure(items, labels, training)
+        check_stays_finite("importance", measured)
         if self.normalise:
             largest = max(float(value.max()) for value in measured.values())
             measured = {name: value / largest for name, value in measured.items()} if largest > 0 else measured
@@ -81,7 +87,8 @@ class QuadraticPenalty(Strategy):
         parts = {kind: {name.removeprefix(kind): value.clone() for name, value in state.items() if name.startswith(kind)}
                  for kind in ("importance.", "anchor.")}  # fmt: skip
         importance, anchor = parts["importance."], parts["anchor."]
-        if set(importance) != set(anchor) or len(importance) + len(anchor) != len(state):
+        shapes = [{name: value.shape for name, value in part.items()} for part in (importance, anchor)]
+        if shapes[0] != shapes[1] or len(importance) + len(anchor) != len(state):
             raise ValueError(f"state must hold the importance and the anchor of each parameter, got {sorted(state)}")
         self.importance, self.anchor = importance, anchor
 
@@ -223,12 +230,10 @@ def mean_over_items(
     """
     parameters = training.parameters
     sums = {name: torch.zeros_like(one) for name, one in parameters.items()}
-    was_training = training.model.training
-    training.model.eval()
-    for item, label in zip(items.split(1), labels.split(1), strict=True):
-        for name, gradient in gradients_of(value(item, label), parameters).items():
-            sums[name] += size(gradient)
-    training.model.train(was_training)
+    with evaluating(training.model):
+        for item, label in zip(items.split(1), labels.split(1), strict=True):
+            for name, gradient in gradients_of(value(item, label), parameters).items():
+                sums[name] += size(gradient)
     return {name: one / len(items) for name, one in sums.items()}
 
 

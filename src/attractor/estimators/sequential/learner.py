@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +11,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from attractor.estimators.sequential.evaluation import Evaluation, Right, correct, score
-from attractor.estimators.sequential.strategy import Loss, Strategy, Training, gradients_of
+from attractor.estimators.sequential.strategy import Loss, Strategy, Training, check_stays_finite, evaluating, gradients_of
 from attractor.estimators.sequential.tasks import Task, check_alike, check_items, check_like
 from attractor.validation import check_count
+
+STRATEGIES_SEED = 1_000_003
+"""Added to the seed for what strategies draw: from that of the batches, a buffer would keep what one batch has shown."""
 
 
 class SequentialLearner:
@@ -68,7 +72,7 @@ class SequentialLearner:
         self.schedule, self.right, self.progress = schedule, right, progress
         self._batches = torch.Generator().manual_seed(seed)
         # what strategies draw must not move the batches: methods are then compared on the same ones
-        self._training = Training(model, loss, torch.Generator().manual_seed(seed))
+        self._training = Training(model, loss, torch.Generator().manual_seed(seed + STRATEGIES_SEED))
         self._first: tuple[Tensor, Tensor] | None = None
         if not self._training.parameters:
             raise ValueError("model must have parameters that require a gradient, got none")
@@ -88,15 +92,15 @@ class SequentialLearner:
         Raises:
             TypeError, ValueError: ill-shaped, not finite, of another shape than the task before, classes that the model has no
                 output for, or a strategy that cannot do with them; nothing has changed then.
-            FloatingPointError: the loss is no longer finite.
+            FloatingPointError: the loss, a gradient or a parameter is no longer finite.
         """
         self._check(items, labels)
         training = self._training
+        optimizer = self.optimizer(list(training.parameters.values()))
+        schedule = None if self.schedule is None else self.schedule(optimizer)
         for strategy in self.strategies:
             strategy.before_task(items, labels, training)
         self.model.train()
-        optimizer = self.optimizer(list(training.parameters.values()))
-        schedule = None if self.schedule is None else self.schedule(optimizer)
         for epoch in range(self.epochs):
             if self.progress is not None:
                 self.progress(training.tasks, epoch)
@@ -104,10 +108,11 @@ class SequentialLearner:
                 self._step(optimizer, items[rows], labels[rows])
             if schedule is not None:
                 schedule.step()
+        check_stays_finite("value", training.parameters)
         for strategy in self.strategies:
             strategy.after_task(items, labels, training)
         training.tasks += 1
-        self._first = self._first or (items[:1], labels[:1])
+        self._first = self._first or (items[:0], labels[:0])
 
     def evaluate(self, tasks: Sequence[Task]) -> Tensor:
         """The share of each task's test items that are right, `(tasks,)` float64.
@@ -133,6 +138,51 @@ class SequentialLearner:
             scores.append(self.evaluate(tasks))
         return Evaluation(torch.stack(scores), untrained)
 
+    def state_dict(self) -> dict[str, Tensor]:
+        """What is needed to go on after the tasks so far, but for the model: save its own `state_dict` beside."""
+        state = {"tasks": torch.tensor(self.tasks)} | {name: one.get_state() for name, one in self._generators.items()}
+        if self._first is not None:
+            state |= {"first.items": self._first[0].clone(), "first.labels": self._first[1].clone()}
+        for number, strategy in enumerate(self.strategies):
+            state |= {f"strategies.{number}.{name}": value for name, value in strategy.state_dict().items()}
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on where the learner was that gave this `state_dict`: with the same strategies, and a model that has loaded its own.
+
+        Raises:
+            ValueError: missing or unknown entries, or a state of other strategies; nothing has changed then.
+        """
+        parts: list[dict[str, Tensor]] = [{} for _ in self.strategies]
+        own = {}
+        for name, value in state.items():
+            head, _, rest = name.partition(".")
+            number, _, entry = rest.partition(".")
+            if head != "strategies":
+                own[name] = value
+            elif number.isdecimal() and int(number) < len(parts):
+                parts[int(number)][entry] = value
+            else:
+                raise ValueError(f"state must be that of {len(parts)} strategies, got {name!r}")
+        expected = {"tasks", *self._generators}
+        if own.get("tasks", 0) > 0:
+            expected |= {"first.items", "first.labels"}
+        if set(own) != expected:
+            raise ValueError(f"state must hold {sorted(expected)} and what strategies keep, got {sorted(own)}")
+        for strategy, part in zip(self.strategies, parts, strict=True):
+            # what does not fit is refused by a copy, before anything has changed
+            copy(strategy).load_state_dict(part)
+        for strategy, part in zip(self.strategies, parts, strict=True):
+            strategy.load_state_dict(part)
+        for name, generator in self._generators.items():
+            generator.set_state(own[name].cpu())
+        self._training.tasks = int(own["tasks"])
+        self._first = (own["first.items"], own["first.labels"]) if self._training.tasks else None
+
+    @property
+    def _generators(self) -> dict[str, torch.Generator]:
+        return {"generators.batches": self._batches, "generators.strategies": self._training.generator}
+
     def _step(self, optimizer: Optimizer, items: Tensor, labels: Tensor) -> None:
         training = self._training
         batch = (items, labels)
@@ -152,6 +202,7 @@ class SequentialLearner:
             gradients = gradients | {name: gradients[name] + value for name, value in penalty.items()}
         for strategy in self.strategies:
             gradients = strategy.project(gradients, training)
+        check_stays_finite("gradient", gradients)
         for name, parameter in training.parameters.items():
             parameter.grad = gradients[name]
         optimizer.step()
@@ -165,11 +216,12 @@ class SequentialLearner:
             check_like("labels", labels, self._first[1])
         if labels.dtype == torch.int64:
             self._check_classes(items[:1], int(labels.max()))
+        for strategy in self.strategies:
+            strategy.check(items, labels, self._training)
 
     @torch.no_grad()
     def _check_classes(self, item: Tensor, largest: int) -> None:
-        was_training = self.model.training
-        outputs = self.model.eval()(item)
-        self.model.train(was_training)
+        with evaluating(self.model):
+            outputs = self.model(item)
         if outputs.dim() == 2 and largest >= outputs.shape[1]:
             raise ValueError(f"labels must lie below {outputs.shape[1]}, the number of outputs of the model, got {largest}")

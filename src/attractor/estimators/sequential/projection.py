@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attractor.estimators.sequential.buffer import Buffered
 from attractor.estimators.sequential.strategy import Gradients, Training, flatten, unflatten
-from attractor.validation import check_count
+from attractor.validation import check_count, check_finite, check_floating, check_matrix
 
 
 class ConstrainedGradient(Buffered):
@@ -107,10 +107,19 @@ def project(gradient: Tensor, constraints: Tensor, *, margin: float = 0.0) -> Te
     Returns:
         `(p,)`; `gradient` itself where nothing is violated and the margin is 0.
 
+    Raises:
+        TypeError, ValueError: ill-shaped or not finite, or `margin` negative.
+
     Example:
         >>> project(torch.tensor([1.0, -1.0]), torch.tensor([[0.0, 1.0]])).tolist()
         [1.0, 0.0]
     """
+    check_floating("gradient", gradient)
+    if gradient.dim() != 1:
+        raise ValueError(f"gradient must have shape (p,), got {tuple(gradient.shape)}")
+    check_finite("gradient", gradient[None])
+    check_matrix("constraints", constraints, len(gradient), allow_empty=True)
+    check_not_negative("margin", margin)
     wide, rows = gradient.double(), constraints.double()
     lengths = rows.norm(dim=1)
     rows, lengths = rows[lengths > 0], lengths[lengths > 0]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attractor.estimators.sequential.buffer import Buffered, check_entries
-from attractor.estimators.sequential.strategy import Loss, Strategy, Training
+from attractor.estimators.sequential.strategy import Loss, Strategy, Training, evaluating
 from attractor.validation import check_count
 
 Draw = Callable[[tuple[int, ...], torch.Generator], Tensor]
@@ -68,7 +68,8 @@ class PseudoRehearsal(Strategy):
         reject_learned: leave out items that equal an item learned before, or the negative of one, as settled ones may. All
             items are kept to compare with.
         answer: of the model, from its outputs.
-        error: of an answer, `error(answers now, answers then)`, a scalar.
+        error: of as many answers as the batch has items, `error(answers now, answers then)`, a scalar. Default: squares, summed as
+            in `classification_loss`; beside a loss that is a mean, give a mean as well.
 
     Raises:
         ValueError: `count` below 1.
@@ -103,13 +104,12 @@ class PseudoRehearsal(Strategy):
         if training.tasks == 0 or (self.first_only and training.tasks > 1):
             return
         made = self.draw((self.count, *items.shape[1:]), training.generator).to(items)
-        if self.settle is not None:
-            made = self.settle(training.model, made)
-        fresh = torch.tensor([not self.is_learned(item) for item in made], device=made.device)
-        self.items = made[fresh]
-        self.held = len(self.items)
-        if self.held:
-            self.answers = self.answer(training.model(self.items))
+        with evaluating(training.model):
+            if self.settle is not None:
+                made = self.settle(training.model, made)
+            fresh = made[torch.tensor([not self.is_learned(item) for item in made], device=made.device)]
+            answers = self.answer(training.model(fresh)) if len(fresh) else fresh
+        self.items, self.answers, self.held = fresh, answers, len(fresh)
 
     def extra_loss(self, items: Tensor, labels: Tensor, training: Training) -> Tensor | None:
         if not self.held:
@@ -133,10 +133,13 @@ class PseudoRehearsal(Strategy):
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         held = {name: value for name, value in state.items() if not name.startswith("learned.")}
         check_entries(held, {"items", "answers"})
+        learned = [f"learned.{number}" for number in range(len(state) - len(held))]
+        if set(state) - set(held) != set(learned) or len({len(value) for value in held.values()}) > 1:
+            raise ValueError(f"state must hold {learned} and as many answers as items, got {sorted(state)}")
         self.held = len(held.get("items", ()))
         if self.held:
             self.items, self.answers = held["items"].clone(), held["answers"].clone()
-        self.learned = [state[f"learned.{number}"].clone() for number in range(len(state) - len(held))]
+        self.learned = [state[name].clone() for name in learned]
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(count={self.count}, {self.held} items held)"

@@ -2,6 +2,7 @@
 
 A strategy overrides the hooks that it needs. The learner calls them in this order:
 
+    check            all of them, before anything changes
     before_task
         extend       the batch, by items to learn beside it
         extra_loss   what to add to the loss of the batch
@@ -13,11 +14,14 @@ A strategy overrides the hooks that it needs. The learner calls them in this ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from attractor.validation import finite
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """`loss(outputs, labels)`, a scalar."""
@@ -55,8 +59,15 @@ class Training:
 class Strategy:
     """Does nothing against forgetting: the base of those that do."""
 
+    def check(self, items: Tensor, labels: Tensor, training: Training) -> None:
+        """Refuse a task that cannot be learned so, and change nothing.
+
+        Raises:
+            ValueError: why not.
+        """
+
     def before_task(self, items: Tensor, labels: Tensor, training: Training) -> None:
-        """Look at the task that is to be learned. What makes it impossible is refused here, before anything has changed."""
+        """Look at the task that is to be learned."""
 
     def extend(self, items: Tensor, labels: Tensor, training: Training) -> tuple[Tensor, Tensor]:
         """The batch `items (b, ...)`, `labels (b, ...)` with what is to be learned beside it."""
@@ -94,10 +105,35 @@ class Strategy:
             raise ValueError(f"state must be empty for {type(self).__name__}, got {sorted(state)}")
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Within, `model` answers as it does in use, without dropout and the like; then each part of it is in its own mode again."""
+    modes = {part: part.training for part in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
 def gradients_of(value: Tensor, parameters: dict[str, nn.Parameter]) -> Gradients:
-    """The gradient of the scalar `value`; zero for parameters that it does not depend on."""
+    """The gradient of the scalar `value`; zero for parameters that it does not depend on.
+
+    Raises:
+        FloatingPointError: it is not finite.
+    """
     found = torch.autograd.grad(value, list(parameters.values()), allow_unused=True, materialize_grads=True)
-    return dict(zip(parameters, found, strict=True))
+    gradients = dict(zip(parameters, found, strict=True))
+    check_stays_finite("gradient", gradients)
+    return gradients
+
+
+def check_stays_finite(what: str, values: Mapping[str, Tensor]) -> None:
+    """`what` of each parameter, by its name, must have no NaN and no infinity."""
+    for name, value in values.items():
+        if not finite(value):
+            raise FloatingPointError(f"{what} of {name!r} must stay finite, got NaN or infinity: lower the learning rate")
 
 
 def flatten(gradients: Gradients) -> Tensor:

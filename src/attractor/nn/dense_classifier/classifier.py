@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -19,6 +20,8 @@ Normalize = Literal["inside", "outside"]
 Initialise = Literal["krotov", "normal", "data"]
 STARTS: dict[str, tuple[float, float]] = {"krotov": (-0.3, 0.3), "normal": (0.0, 0.1), "data": (0.0, 0.1)}
 """Mean and deviation of the entries at the start; to those of `data`, half an item is added."""
+
+PULLS_AT_A_TIME = 2**22
 
 
 class DenseClassifier(nn.Module):
@@ -112,14 +115,16 @@ class DenseClassifier(nn.Module):
         Raises:
             TypeError, ValueError: wrong shape or dtype, or entries outside of [-1, 1].
         """
-        on, off = self._class_pulls(items)
-        return on.sum(-1) - off.sum(-1, keepdim=True)
+        return torch.cat([on.sum(-1) - off.sum(-1, keepdim=True) for on, off in self._class_pulls(items)])
 
     @torch.no_grad()
     def predict(self, items: Tensor) -> Tensor:
         """The class `(b,)` of each of `items (b, inputs)`. Warns where no memory answers, so that the class is arbitrary."""
-        on, off = self._class_pulls(items)
-        silent = float(((on == 0).all(-1).all(-1) & (off == 0).all(-1)).double().mean())
+        best, answered = [], 0
+        for on, off in self._class_pulls(items):
+            answered += int(((on != 0).any(-1).any(-1) | (off != 0).any(-1)).sum())
+            best.append((on.sum(-1) - off.sum(-1, keepdim=True)).argmax(-1))
+        silent = (len(items) - answered) / max(len(items), 1)
         if silent > 0:
             warnings.warn(
                 f"no memory answers to {silent:.1%} of the items, their class is arbitrary: lower the temperature "
@@ -127,7 +132,7 @@ class DenseClassifier(nn.Module):
                 AttractorWarning,
                 stacklevel=2,
             )
-        return (on.sum(-1) - off.sum(-1, keepdim=True)).argmax(-1)
+        return torch.cat(best)
 
     @torch.no_grad()
     def dead_share(self, items: Tensor) -> float:
@@ -135,8 +140,10 @@ class DenseClassifier(nn.Module):
 
         Nothing moves such a memory, as its gradient is zero as well.
         """
-        on, _ = self._class_pulls(items)
-        return float((on == 0).all(0).all(0).double().mean())
+        alive = torch.zeros(len(self.memories), dtype=torch.bool, device=self.memories.device)
+        for on, _ in self._class_pulls(items):
+            alive |= (on != 0).any(0).any(0)
+        return float((~alive).double().mean())
 
     @torch.no_grad()
     def energy(self, states: Tensor) -> Tensor:
@@ -205,14 +212,15 @@ class DenseClassifier(nn.Module):
             raise ValueError("items must not be empty")
         return torch.cat([items, signs_of(labels, self.classes, items.dtype)], 1)
 
-    def _class_pulls(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """`F(on) (b, classes, K)` with one class neuron on, and `F(off) (b, K)` with none."""
+    def _class_pulls(self, items: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """`F(on) (b, classes, K)` with one class neuron on, and `F(off) (b, K)` with none, of some items after the other."""
         check_states("items", items, self.inputs)
         scale, leak = self._scale()
         pixels, classes = self.memories.split([self.inputs, self.classes], dim=1)
-        off = (items @ pixels.T - classes.sum(1)) / scale
-        on = off[:, None] + classes.T * (2 / scale)
-        return self._pull(on, leak), self._pull(off, leak)
+        for part in items.split(max(1, PULLS_AT_A_TIME // max(1, classes.numel()))):
+            off = (part @ pixels.T - classes.sum(1)) / scale
+            on = off[:, None] + classes.T * (2 / scale)
+            yield self._pull(on, leak), self._pull(off, leak)
 
     def _pull(self, overlaps: Tensor, leak: float) -> Tensor:
         return INTERACTIONS[self.interaction](overlaps, self.n, leak)

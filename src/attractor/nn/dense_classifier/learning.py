@@ -80,11 +80,18 @@ class MemoryOptimizer(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 0.05, momentum: float = 0.6, clip: float = 1.0):
-        check_positive("lr", lr)
-        check_positive("clip", clip)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
+        check_settings(lr, momentum, clip)
         super().__init__(params, {"lr": lr, "momentum": momentum, "clip": clip})
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with settings of their own; missing ones are those of the optimizer.
+
+        Raises:
+            ValueError: a setting out of its range.
+        """
+        group = self.defaults | param_group
+        check_settings(group["lr"], group["momentum"], group["clip"])
+        super().add_param_group(param_group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -100,6 +107,15 @@ class MemoryOptimizer(torch.optim.Optimizer):
                 state = self.state[parameter]
                 velocity = state.setdefault("velocity", torch.zeros_like(parameter))
                 velocity.mul_(group["momentum"]).add_(parameter.grad)
-                largest = velocity.abs().amax(-1, keepdim=True).clamp_min(SMALLEST)
+                largest = velocity.abs().amax(-1, keepdim=True)
+                # half precision rounds the smallest divisor to zero
+                largest = torch.where(largest > 0, largest.clamp_min(SMALLEST), 1)
                 parameter.sub_(velocity / largest, alpha=group["lr"]).clamp_(-group["clip"], group["clip"])
         return loss
+
+
+def check_settings(lr: float, momentum: float, clip: float) -> None:
+    check_positive("lr", lr)
+    check_positive("clip", clip)
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")

@@ -8,6 +8,9 @@ from attractor.papers.p06_sequential_learning.single_task import CLAIMS as SINGL
 
 ABSTRACT = "the paper's abstract; in words, its figures are not known here"
 SUMMARY = "a summary of the paper; in words, its figures are not known here"
+ABOVE_ZERO = 1e-3
+"""Least difference that counts as one."""
+
 OWN_BAR = "no figure of the paper is known here: the bar of this library"
 
 DIGITS = f"five permuted digits, n = {MIDDLE}"
@@ -23,44 +26,57 @@ REPORTED = {
 }
 GEM_ABOVE = Claim("the same, GEM: above A-GEM", ">= -0.03", OWN_BAR, "rate", least=-0.03)
 JOINT_ABOVE = Claim("the same, all tasks at once: above rehearsal", ">= 0", OWN_BAR, "rate", least=0.0)
-REDUCED = Claim("the same, the eight methods reduce forgetting: least reduction", "reduced", ABSTRACT, "rate", least=0.0)
+REDUCED = Claim(
+    "the same, the eight methods reduce forgetting: average accuracy above no method, the least of them",
+    "reduced",
+    ABSTRACT,
+    "rate",
+    least=ABOVE_ZERO,
+)
 RISING = Claim(
     f"the same, rehearsal gains by what is kept, {' < '.join(f'{one:.0%}' for one in FRACTIONS)}: least gain of a step",
     "> 0",
     OWN_BAR,
     "rate",
-    least=0.0,
+    least=ABOVE_ZERO,
 )
 STRONG = Claim(
     "five permuted digits, rehearsal is strong at each vertex: least lead over the best other method",
     "strong throughout",
     SUMMARY,
     "rate",
-    least=0.0,
+    least=ABOVE_ZERO,
 )
 DIP = Claim(
-    "five permuted digits, GEM and A-GEM are unstable at intermediate vertices: accuracy at n = 10 below that at 5 and 20",
+    "five permuted digits, GEM and A-GEM are unstable at intermediate vertices: accuracy at n = 10 below the lower of 5 and 20",
     "unstable",
     SUMMARY,
     "rate",
 )
 MNIST_VERTICES = (5, 20)
 MNIST = {
-    n: Claim(f"five permuted MNIST-5k, n = {n}, rehearsal, {KEPT:.0%} kept: above no method", "> 0", ABSTRACT, "rate", least=0.0)
+    n: Claim(
+        f"five permuted MNIST-5k, n = {n}, rehearsal, {KEPT:.0%} kept: above no method", "> 0", ABSTRACT, "rate", least=ABOVE_ZERO
+    )
     for n in MNIST_VERTICES
 }
 PATTERNS, UNITS = (20, 1, 1, 1), 64
 CLASSIC = {
-    rehearsal: Claim(
+    method: Claim(
         f"classic network, thermal delta rule, N = {UNITS}, {' + '.join(map(str, PATTERNS))} random patterns, "
-        f"{'with' if rehearsal else 'without'} rehearsal: share of the first task that is stable at the end",
-        "keeps" if rehearsal else "forgets",
+        f"{method}: share of the first task that is stable at the end",
+        published,
         OWN_BAR,
         "rate",
-        least=0.95 if rehearsal else None,
-        most=None if rehearsal else 0.7,
+        least,
+        most,
     )
-    for rehearsal in (False, True)
+    for method, published, least, most in (
+        ("no rehearsal", "forgets", None, 0.7),
+        ("rehearsal", "keeps", 0.95, None),
+        ("pseudorehearsal, found once", "no figure known", None, None),
+        ("pseudorehearsal, found before each task", "no figure known", None, None),
+    )
 }
 
 PAPER = Paper(

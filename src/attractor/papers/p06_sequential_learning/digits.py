@@ -26,7 +26,7 @@ from attractor.papers.p06_sequential_learning.claims import (
     RISING,
     STRONG,
 )
-from attractor.papers.p06_sequential_learning.settings import FRACTIONS, JOINT, MIDDLE
+from attractor.papers.p06_sequential_learning.settings import FRACTIONS, JOINT, MIDDLE, TUNED
 from attractor.papers.p06_sequential_learning.sizes import Size
 from attractor.papers.p06_sequential_learning.training import learn
 from attractor.papers.parts import Measured, Tell
@@ -54,10 +54,21 @@ class Runs:
         return [Evaluation(torch.tensor(one["scores"], dtype=torch.float64), torch.tensor(one["untrained"])) for one in found]
 
     def accuracies(self, method: str, n: int) -> list[float]:
-        return [one.average_accuracy for one in self.evaluations(method, n)]
+        """The average accuracy at the end."""
+        return [fmean(one["scores"][-1]) for one in self.results[method, n]]
 
     def mean(self, method: str, n: int) -> float:
         return fmean(self.accuracies(method, n))
+
+    def last(self, method: str, n: int) -> list[float]:
+        """The accuracy on each task at the end, in the mean over seeds."""
+        return [fmean(column) for column in zip(*(one["scores"][-1] for one in self.results[method, n]), strict=True)]
+
+    def first(self, count: int) -> Runs:
+        """Those of the first `count` seeds alone, on which all vertices are measured."""
+        found = Runs((), ())
+        found.results = {which: results[:count] for which, results in self.results.items()}
+        return found
 
     def neighbour(self, method: str, n: int) -> float:
         return fmean(one["neighbour"] for one in self.results[method, n])
@@ -82,9 +93,11 @@ def measure_methods(size: Size, seed: int, tell: Tell) -> Measured:
         difference(JOINT_ABOVE, runs, JOINT, "rehearsal", seconds, data),
         reduction(runs, seconds, data),
         rise(runs, seconds, data),
-        *over_vertices(runs, size, seconds, data),
+        *over_vertices(runs.first(size.vertex_seeds), size, seconds, data),
     ]
-    return Measured(rows, [chart_of_vertices(runs, size), chart_of_tasks(runs), chart_of_fractions(runs)])
+    paired = runs.first(size.vertex_seeds)
+    by_task = [chart_of_tasks_by_vertex(paired, size, method) for method in ("none", "rehearsal")]
+    return Measured(rows, [chart_of_vertices(paired, size), *by_task, chart_of_tasks(runs), chart_of_fractions(runs)])
 
 
 def points_of(size: Size, seed: int) -> list[tuple[Any, ...]]:
@@ -99,25 +112,33 @@ def accuracy(claim: Claim, runs: Runs, method: str, seconds: float, data: str) -
     mean, interval = mean_interval(runs.accuracies(method, MIDDLE))
     told = runs.evaluations(method, MIDDLE)
     learned, forgotten = fmean(one.learned_accuracy for one in told), fmean(one.forgetting for one in told)
-    note = f"learned {learned:.3f}, forgotten {forgotten:.3f}; baseline: {NEIGHBOUR}"
+    note = f"learned {learned:.3f}, forgotten {forgotten:.3f}; {TUNED}; baseline: {NEIGHBOUR}"
     return Row(claim, mean, interval, len(told), seconds, data, runs.neighbour(method, MIDDLE), note)
 
 
 def difference(claim: Claim, runs: Runs, method: str, other: str, seconds: float, data: str) -> Row:
     """The average accuracy of one method above that of another on the same tasks."""
-    pairs = zip(runs.accuracies(method, MIDDLE), runs.accuracies(other, MIDDLE), strict=True)
-    mean, interval = mean_interval([one - two for one, two in pairs])
-    note = f"average accuracy {runs.mean(method, MIDDLE):.3f}; {NEIGHBOUR} {runs.neighbour(method, MIDDLE):.3f}"
+    mean, interval = mean_interval(paired_differences(runs.accuracies(method, MIDDLE), runs.accuracies(other, MIDDLE)))
+    note = f"average accuracy {runs.mean(method, MIDDLE):.3f}; {NEIGHBOUR} {runs.neighbour(method, MIDDLE):.3f}; {TUNED}"
     return Row(claim, mean, interval, len(runs.results[method, MIDDLE]), seconds, data, note=note)
 
 
+def paired_differences(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Seed by seed, on the same tasks."""
+    return [one - other for one, other in zip(values, others, strict=True)]
+
+
 def reduction(runs: Runs, seconds: float, data: str) -> Row:
-    """How much less each method forgets than none; the least of them counts."""
+    """How much more each method knows at the end than none; the least of them counts.
+
+    Forgetting alone would not do: a model that learns nothing after the first task forgets nothing.
+    """
+    least = min(AGAINST_FORGETTING, key=lambda method: runs.mean(method, MIDDLE))
+    gains = paired_differences(runs.accuracies(least, MIDDLE), runs.accuracies("none", MIDDLE))
     forgotten = {method: fmean(one.forgetting for one in runs.evaluations(method, MIDDLE)) for method in SHOWN}
-    least = min(AGAINST_FORGETTING, key=lambda method: -forgotten[method])
-    note = ", ".join(f"{method} {value:.3f}" for method, value in forgotten.items())
-    count = len(runs.results["none", MIDDLE])
-    return Row(REDUCED, forgotten["none"] - forgotten[least], None, count, seconds, data, note=f"forgotten: {note}")
+    told = ", ".join(f"{method} {value:.3f}" for method, value in forgotten.items())
+    note = f"the least is {least}; forgotten: {told}; {TUNED}"
+    return Row(REDUCED, *mean_interval(gains), len(gains), seconds, data, note=note)
 
 
 def rise(runs: Runs, seconds: float, data: str) -> Row:
@@ -135,15 +156,21 @@ def over_vertices(runs: Runs, size: Size, seconds: float, data: str) -> list[Row
         return [Row(claim, None, None, 0, 0.0, data, note=larger) for claim in (STRONG, DIP)]
     leads = {}
     for n in size.vertices:
-        best = max(runs.mean(method, n) for method in AGAINST_FORGETTING if method != "rehearsal")
-        leads[n] = runs.mean("rehearsal", n) - best
-    note = ", ".join(f"n = {n}: {lead:.3f}" for n, lead in leads.items())
-    dips = {method: (runs.mean(method, 5) + runs.mean(method, 20)) / 2 - runs.mean(method, 10) for method in GRADIENT_METHODS}
-    told = ", ".join(f"{method} {dip:.3f}" for method, dip in dips.items())
-    return [
-        Row(STRONG, min(leads.values()), None, size.vertex_seeds, seconds, data, note=note),
-        Row(DIP, fmean(dips.values()), None, size.vertex_seeds, seconds, data, note=told),
-    ]
+        best = max((method for method in AGAINST_FORGETTING if method != "rehearsal"), key=lambda method: runs.mean(method, n))
+        leads[n] = paired_differences(runs.accuracies("rehearsal", n), runs.accuracies(best, n))
+    dips = {}
+    for method in GRADIENT_METHODS:
+        lower = min((5, 20), key=lambda n: runs.mean(method, n))
+        dips[method] = paired_differences(runs.accuracies(method, lower), runs.accuracies(method, 10))
+    by_vertex = {f"n = {n}": lead for n, lead in leads.items()}
+    return [least_of(claim, found, seconds, data) for claim, found in ((STRONG, by_vertex), (DIP, dips))]
+
+
+def least_of(claim: Claim, found: dict[str, list[float]], seconds: float, data: str) -> Row:
+    """The least of several mean differences counts."""
+    least = min(found.values(), key=fmean)
+    note = ", ".join(f"{name}: {fmean(values):.3f}" for name, values in found.items())
+    return Row(claim, *mean_interval(least), len(least), seconds, data, note=f"{note}; {TUNED}")
 
 
 def chart_of_vertices(runs: Runs, size: Size) -> Chart:
@@ -155,12 +182,20 @@ def chart_of_vertices(runs: Runs, size: Size) -> Chart:
     return Chart("vertices", f"{size.digits.tasks} permuted digits, one after the other", *labels, tuple(series), "log")
 
 
+def chart_of_tasks_by_vertex(runs: Runs, size: Size, method: str) -> Chart:
+    """What is left of each task at the end, against the vertex."""
+    by_task = zip(*(runs.last(method, n) for n in size.vertices), strict=True)
+    vertices = tuple(map(float, size.vertices))
+    series = tuple(Series(f"task {number}", vertices, values, style="line") for number, values in enumerate(by_task, 1))
+    return Chart(f"vertices-{method}", f"Each task after the last, {method}", "vertex n", "accuracy", series, "log")
+
+
 def chart_of_tasks(runs: Runs) -> Chart:
     """What is left of each task at the end."""
     series = []
     for method in SHOWN:
-        last = torch.stack([one.scores[-1] for one in runs.evaluations(method, MIDDLE)]).mean(0)
-        series.append(Series(method, tuple(range(1, len(last) + 1)), tuple(last.tolist()), style="line"))
+        last = runs.last(method, MIDDLE)
+        series.append(Series(method, tuple(range(1, len(last) + 1)), tuple(last), style="line"))
     return Chart("tasks", f"After the last task, n = {MIDDLE}", "task", "accuracy", tuple(series))
 
 

@@ -9,6 +9,7 @@ from attractor.data import DataUnavailableError, load
 from attractor.papers.claim import Row
 from attractor.papers.p06_sequential_learning.claims import MNIST, MNIST_VERTICES
 from attractor.papers.p06_sequential_learning.digits import Runs
+from attractor.papers.p06_sequential_learning.settings import TUNED
 from attractor.papers.p06_sequential_learning.sizes import Size
 from attractor.papers.p06_sequential_learning.training import learn
 from attractor.papers.parts import Measured, Tell
@@ -37,5 +38,5 @@ def measure_mnist(size: Size, seed: int, tell: Tell) -> Measured:
         learned = {method: fmean(one.learned_accuracy for one in runs.evaluations(method, n)) for method in METHODS}
         note = ", ".join(f"{method} {runs.mean(method, n):.3f} (learned {learned[method]:.3f})" for method in METHODS)
         note += f"; nearest neighbour among the items of rehearsal {runs.neighbour('rehearsal', n):.3f}"
-        rows.append(Row(claim, mean, interval, len(seeds), seconds, data, note=f"average accuracy: {note}"))
+        rows.append(Row(claim, mean, interval, len(seeds), seconds, data, note=f"average accuracy: {note}; {TUNED}"))
     return Measured(rows)

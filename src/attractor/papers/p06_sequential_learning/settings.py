@@ -1,4 +1,7 @@
-"""Temperatures and strengths of each method and vertex, found once on a coarse grid with seeds that no report uses."""
+"""Temperatures and strengths of each method and vertex, found once on a coarse grid.
+
+They were tuned on other splits of the same images, so that what a row tests with may have been learned or tested with there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable
 
 from attractor.estimators.sequential import EWC, GEM, L2, MAS, SI, AveragedGEM, PseudoRehearsal, Rehearsal, Strategy
 
+TUNED = "temperatures and strengths tuned on other splits of the same images"
 VERTICES = (2, 5, 10, 20)
 MIDDLE = 5
 """The vertex at which the methods are compared."""
