@@ -62,6 +62,32 @@ def test_alpha_near_one_is_the_soft_max():
     assert errors[0] > 5 * errors[1] > 25 * errors[2] and errors[2] < 1e-3
 
 
+@pytest.mark.parametrize("alpha", [1 + 1e-7, 1.0001, 1.001, 1.5, 2.0, 3.0, 5.0, 10.0])
+@pytest.mark.parametrize("spread", [0.0, 0.01, 3.0])
+def test_weights_sum_to_one_at_any_alpha(alpha, spread):
+    scores = spread * torch.randn(8, 1000, generator=torch.Generator().manual_seed(4))
+    found = weights(Entmax(alpha, 1.0), scores)
+    assert found.dtype == torch.float32
+    assert_close(found.sum(-1), torch.ones(8), rtol=0, atol=1e-5)
+    if spread == 0:
+        assert_close(found, torch.full_like(found, 1e-3), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("alpha", [4.0, 10.0, 30.0])
+def test_steep_alpha_ties_are_shared_and_a_clear_winner_takes_all(alpha):
+    scores = torch.tensor([[2.0, 2.0, -5.0, -6.0], [9.0, 0.0, 1.0, 2.0]])
+    assert_close(weights(Entmax(alpha, 1.0), scores), torch.tensor([[0.5, 0.5, 0, 0], [1.0, 0, 0, 0]]), rtol=0, atol=1e-6)
+
+
+def test_weights_and_potential_tend_to_those_of_the_soft_max_in_single_precision():
+    scores = torch.randn(5, 12, generator=torch.Generator().manual_seed(2))
+    soft = scores.softmax(-1)
+    for alpha, bound in ((1.001, 1e-3), (1.0001, 1e-4), (1.00001, 1e-5), (1 + 1e-7, 2e-6)):
+        found = weights(Entmax(alpha, 1.0), scores)
+        assert_close(found, soft, rtol=0, atol=bound)
+        assert_close(Entmax(alpha, 1.0).value(scores, found), scores.logsumexp(-1), rtol=0, atol=20 * bound)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("separation", [Sparsemax(3.0), Entmax(1.5, 3.0), TopK(2, 3.0)])
 def test_half_precision_and_masked_rows_stay_finite(separation, dtype):

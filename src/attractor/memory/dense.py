@@ -31,6 +31,7 @@ from attractor.memory.temperature import Temperature, choose_beta
 from attractor.read import (
     Dot,
     Euclidean,
+    Kernel,
     Polynomial,
     ReadOut,
     Separation,
@@ -100,6 +101,8 @@ class DenseMemory(Memory):
         self.law = law_of(self.similarity, self.separation, self.state)
         self.bank = bank_of(dim, bank)
         self.dim = self.bank.dim
+        if isinstance(self.similarity, Kernel):
+            self.similarity.check_width(self.dim)
         self.domain = BIPOLAR if isinstance(self.state, Binary) else REAL
         self.inverse_temperature = self.separation.beta if isinstance(self.separation, Tempered) else None
         self._chosen: tuple[tuple[int, int], Temperature] | None = None

@@ -28,6 +28,7 @@ def save(memory: Memory, path: Path) -> None:
         raise ValueError(f"path must be a folder, got the file {path}")
     if path.is_dir() and any(path.iterdir()) and not settings.exists():
         raise ValueError(f"path must be new or hold a memory, got a folder with other files: {path}")
+    configuration = memory.configuration(path)
     path.mkdir(parents=True, exist_ok=True)
     tensors = {f"state.{name}": value for name, value in memory.state_dict().items()}
     tensors |= {f"contents.{name}": value for name, value in memory.contents().items()}
@@ -38,7 +39,7 @@ def save(memory: Memory, path: Path) -> None:
     described = {
         "format": FORMAT,
         "memory": memory.registered_name,
-        "configuration": memory.configuration(path),
+        "configuration": configuration,
         "tensors": name,
     }
     fresh = path / "memory.json.new"

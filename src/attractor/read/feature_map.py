@@ -45,12 +45,14 @@ class FeatureMap(nn.Module, ABC):
         super().__init__()
         self.dim = check_count("dim", dim)
         self.features = self.dim if features is None else check_count("features", features)
-        self.register_buffer("centre", torch.zeros(self.dim))
-        self.register_buffer("scale", torch.ones(()))
-        self.build()
-        self.reset(torch.Generator().manual_seed(seed))
-        if isinstance(self, Linear) and self.features == self.dim:
-            nn.init.eye_(self.weight)
+        # wherever it is made, a map counts its changes and can be learned
+        with torch.inference_mode(False):
+            self.register_buffer("centre", torch.zeros(self.dim))
+            self.register_buffer("scale", torch.ones(()))
+            self.build()
+            self.reset(torch.Generator().manual_seed(seed))
+            if isinstance(self, Linear) and self.features == self.dim:
+                nn.init.eye_(self.weight)
 
     def forward(self, patterns: Tensor) -> Tensor:
         return self.transform((patterns - self.centre.to(patterns.dtype)) / self.scale.to(patterns.dtype))

@@ -10,6 +10,7 @@ against a pattern. A map of another kind sees zeros there.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from torch import Tensor, nn
 from attractor.read.block import Block
 from attractor.read.feature_map import FeatureMap, Linear, feature_map_from
 from attractor.read.similarity import Cues, Similarity, inverse_length, mask_of, widened
+
+UNCOUNTED = count(2**40)
+"""Versions of tensors that count none."""
 
 
 class Kernel(Similarity, nn.Module):
@@ -54,7 +58,29 @@ class Kernel(Similarity, nn.Module):
     @property
     def version(self) -> int:
         """Counts the changes of the map's tensors; equal versions mean equal kernels."""
-        return sum(tensor._version for tensor in self.tensors().values())
+        tensors = self.tensors().values()
+        # tensors made under torch.inference_mode() count no changes: any look at them may find another kernel
+        return next(UNCOUNTED) if any(tensor.is_inference() for tensor in tensors) else sum(each._version for each in tensors)
+
+    def check_width(self, dim: int) -> None:
+        """The map must take patterns of width `dim`.
+
+        Raises:
+            ValueError: it takes others, or gives no matrix of features.
+        """
+        if isinstance(self.feature_map, FeatureMap):
+            if self.feature_map.dim != dim:
+                raise ValueError(f"feature_map must take patterns of width {dim}, got {self.feature_map!r}")
+            return
+        device = next((parameter.device for parameter in self.feature_map.parameters()), None)
+        # a map that draws at random must leave the global generator where it was
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            try:
+                shape = tuple(self.mapped(torch.zeros(2, dim, device=device)).shape)
+            except (RuntimeError, ValueError, IndexError) as error:
+                raise ValueError(f"feature_map must take patterns of width {dim}: {error}") from error
+        if len(shape) != 2 or shape[0] != 2:
+            raise ValueError(f"feature_map must give features (n, D) for patterns (n, {dim}), got {shape} for 2 of them")
 
     def features(self, patterns: Tensor) -> Tensor:
         """`Phi (..., D)` of `patterns (..., d)`, of unit length where this kernel normalises."""
@@ -128,4 +154,7 @@ class Kernel(Similarity, nn.Module):
 
 def unit(features: Tensor) -> Tensor:
     """Features `(..., D)` at length one; zeros stay zeros."""
-    return features * inverse_length(features.square().sum(-1, keepdim=True))
+    # squares of what is very small or large would be nothing or infinite
+    largest = features.detach().abs().amax(-1, keepdim=True)
+    scaled = features / largest.where(largest > 0, 1)
+    return scaled * inverse_length(scaled.square().sum(-1, keepdim=True))

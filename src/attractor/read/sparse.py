@@ -23,7 +23,8 @@ from attractor.read.best import Best
 from attractor.read.separation import Tempered, weighted_sum
 from attractor.validation import check_count
 
-BISECTIONS = 60
+BISECTIONS, NEWTON_STEPS = 60, 60
+PRECISION = 1e-15
 
 
 class Candidates(NamedTuple):
@@ -108,7 +109,9 @@ class Entmax(Sparse):
         return entmax((self.alpha - 1) * self.logits(scores), 1 / (self.alpha - 1))
 
     def value(self, scores: Tensor, weights: Tensor) -> Tensor:
-        entropy = (1 - (weights**self.alpha).sum(-1)) / (self.alpha * (self.alpha - 1))
+        # (1 - sum w^alpha) / (alpha - 1), of which near 1 nothing but rounding would be left
+        shares = weights * (weights.where(weights > 0, 1).log() * (self.alpha - 1)).expm1()
+        entropy = -shares.sum(-1) / (self.alpha * (self.alpha - 1))
         # a row that is ruled out scores -inf, which its weight of zero would turn into NaN
         mean = (weights * scores.masked_fill(weights == 0, 0)).sum(-1)
         return (mean + entropy / self.resolved).masked_fill((scores == -math.inf).all(-1), -math.inf)
@@ -187,22 +190,43 @@ class TopK(Sparse):
 def entmax(scaled: Tensor, power: float) -> Tensor:
     """`max(scaled - tau, 0)^power` with `tau` such that each row sums to one; exact gradients to first order.
 
-    `tau` lies between `max - 1` and `max - n^(-1/power)`; bisection finds it, and one Newton step at the end both polishes it and
-    carries the gradient. A row that is -inf throughout gets zeros.
+    The step of Newton at the end both polishes `tau` and carries the gradient. All is done in float64: for powers far from 1, a
+    `tau` of fewer digits leaves sums far from one. A row that is -inf throughout gets zeros.
     """
     top = scaled.detach().amax(-1, keepdim=True)
-    top = top.masked_fill(top == -math.inf, 0)
-    shifted = scaled - top
+    shifted = (scaled - top.masked_fill(top == -math.inf, 0)).double()
     fixed = shifted.detach()
-    low, high = torch.full_like(top, -1.0), torch.full_like(top, -(fixed.shape[-1] ** (-1 / power)))
+    gap = gap_of_steep(fixed, power) if power >= 1 else gap_of_flat(fixed, power)
+    slope = power * rectified_power(fixed + gap, power - 1).sum(-1, keepdim=True)
+    gap = gap - (rectified_power(shifted + gap, power).sum(-1, keepdim=True) - 1) / slope.where(slope > 0, 1)
+    weights = rectified_power(shifted + gap, power)
+    total = weights.detach().sum(-1, keepdim=True)
+    return (weights / total.where(total > 0, 1)).to(scaled.dtype)
+
+
+def gap_of_steep(shifted: Tensor, power: float) -> Tensor:
+    """`max - tau` for powers of at least 1: the power's norm of `max(x - tau, 0)` is convex, so that Newton falls to its place."""
+    gap = torch.ones_like(shifted[..., :1])
+    for _ in range(NEWTON_STEPS):
+        lower = rectified_power(shifted + gap, power - 1)
+        total = (lower * (shifted + gap).clamp_min_(0)).sum(-1, keepdim=True)
+        # the sum is zero in a row of -inf throughout
+        step = ((total - total ** (1 - 1 / power)) / lower.sum(-1, keepdim=True)).masked_fill_(total == 0, 0)
+        gap = gap - step
+        if bool((step.abs() <= PRECISION).all()):
+            break
+    return gap
+
+
+def gap_of_flat(shifted: Tensor, power: float) -> Tensor:
+    """`max - tau` for powers below 1, which may be tiny: `n^(-1/power)` for `n` equal scores; by bisection of its logarithm."""
+    high = torch.zeros_like(shifted[..., :1])
+    low = high - math.log(shifted.shape[-1]) / power
     for _ in range(BISECTIONS):
-        tau = (low + high) / 2
-        heavy = rectified_power(fixed - tau, power).sum(-1, keepdim=True) >= 1
-        low, high = torch.where(heavy, tau, low), torch.where(heavy, high, tau)
-    slope = power * rectified_power(fixed - low, power - 1).sum(-1, keepdim=True)
-    slope = slope.where(slope > 0, 1)
-    tau = low + (rectified_power(shifted - low, power).sum(-1, keepdim=True) - 1) / slope
-    return rectified_power(shifted - tau, power)
+        middle = (low + high) / 2
+        light = rectified_power(shifted + middle.exp(), power).sum(-1, keepdim=True) < 1
+        low, high = torch.where(light, middle, low), torch.where(light, high, middle)
+    return high.exp()
 
 
 def rectified_power(base: Tensor, power: float) -> Tensor:

@@ -6,11 +6,12 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 from torch.testing import assert_close
 
-from attractor import Binary, DenseMemory, Entmax, Polynomial, SoftMax, Sparsemax
+from attractor import Binary, DenseMemory, Entmax, Polynomial, SoftMax, Sparsemax, TopK
 from attractor.bank import RamBank
 from attractor.memory import Memory
 from attractor.memory.kernel import KernelMemory, UHopPlus
 from attractor.read import Affine, Kernel, Linear
+from attractor.read.kernel import unit
 from attractor.testing import check_memory
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*came to rest between patterns")
@@ -239,6 +240,11 @@ def test_bank_on_other_grounds_is_taken(generator):
         (lambda: KernelMemory(4, feature_map="quadratic"), "feature_map"),
         (lambda: KernelMemory(4, feature_map=Linear(4), features=3), "features"),
         (lambda: KernelMemory(4, space="time"), "space"),
+        (lambda: KernelMemory(8, feature_map=nn.Linear(5, 3)), "patterns of width 8"),
+        (lambda: KernelMemory(8, feature_map=Linear(5)), "patterns of width 8"),
+        (lambda: KernelMemory(1, feature_map=Linear(5)), "patterns of width 1"),
+        (lambda: KernelMemory(8, feature_map=nn.Flatten(0)), "patterns of width 8"),
+        (lambda: DenseMemory(8, similarity=Kernel(Linear(5))), "patterns of width 8"),
         (lambda: KernelMemory(4, separation=SoftMax(0.0)), "beta"),
         (lambda: KernelMemory(4, separation=Entmax(0.5)), "alpha"),
         (lambda: KernelMemory(4, separation=Polynomial(2)), "sum to one"),
@@ -281,3 +287,66 @@ def test_metastable_states_are_counted_beside_correctness(generator):
     assert pair.metastable(torch.tensor([[1.0, 0.0]]), torch.tensor([0])).size.tolist() == [2]
     with pytest.raises(ValueError, match="index"):
         memory.metastable(patterns, torch.arange(5))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("space", ["value", "feature"])
+def test_metastable_states_of_half_precision_are_counted(space, dtype):
+    memory = filled(KernelMemory(6, separation=SoftMax(20.0), space=space), torch.eye(6, dtype=dtype))
+    found = memory.metastable(torch.eye(6, dtype=dtype), torch.arange(6))
+    assert found.single == found.identified == 1.0
+
+
+def test_soft_top_k_is_counted_by_the_weight_that_counts():
+    memory = filled(KernelMemory(6, separation=TopK(4, 30.0)), torch.eye(6))
+    assert memory.metastable(torch.eye(6), torch.arange(6)).size.tolist() == [1] * 6
+    warm = filled(KernelMemory(6, separation=TopK(4, 0.1)), torch.eye(6))
+    assert warm.metastable(torch.eye(6), torch.arange(6)).size.tolist() == [4] * 6
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e20])
+def test_directions_count_whatever_the_size(size, generator):
+    patterns = torch.randn(6, 8, generator=generator)
+    memory, same = (filled(KernelMemory(8, separation=SoftMax(50.0)), rows) for rows in (patterns * size, patterns))
+    assert_close(memory.features(patterns * size).norm(dim=-1), torch.ones(6))
+    assert memory.recall(patterns * size).index.tolist() == list(range(6))
+    assert memory.code_report().separation == pytest.approx(same.code_report().separation, rel=1e-5)
+    before, after = (one.learn(UHopPlus(steps=30, restarts=1)).after for one in (memory, same))
+    assert before == pytest.approx(after, rel=1e-3)
+    jacobians = [torch.autograd.functional.jacobian(phi, patterns) for phi in (unit, lambda x: x / x.norm(dim=-1, keepdim=True))]
+    assert_close(*jacobians)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_features_beyond_the_numbers_are_refused_by_row(normalize):
+    memory = KernelMemory(2, normalize=normalize)
+    with torch.no_grad():
+        memory.similarity.feature_map.weight.fill_(3e38)
+    with pytest.raises(ValueError, match=r"patterns must have finite features.*\[1\]"):
+        memory.store(torch.tensor([[1e-3, 0.0], [10.0, 0.0]]))
+    assert len(memory) == 0
+
+
+def test_memory_made_under_inference_mode_reads_learns_and_notices(generator):
+    patterns = torch.randn(6, 8, generator=generator)
+    with torch.inference_mode():
+        memory = filled(KernelMemory(8), patterns.clone())
+        cold = memory.beta
+        fit = memory.learn(UHopPlus(steps=30, restarts=1))
+        assert fit.after > fit.before and memory.beta != cold
+        assert memory.recall(patterns).index.tolist() == list(range(6))
+    assert memory.learn(UHopPlus(steps=5, restarts=1)).after > fit.before
+    with torch.inference_mode():
+        own = filled(KernelMemory(8, feature_map=nn.Linear(8, 8)), patterns.clone())
+        cold = own.beta
+        own.learn(UHopPlus(steps=30))
+        assert own.beta != cold
+
+
+def test_looking_at_a_map_of_ones_own_draws_no_random_numbers():
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    map_of_ones_own = nn.Dropout(0.5)
+    KernelMemory(8, feature_map=map_of_ones_own)
+    assert torch.equal(torch.rand(1), expected)

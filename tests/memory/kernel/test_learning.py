@@ -303,3 +303,35 @@ def test_loss_of_a_kernel_is_taken_over_unit_features_even_where_it_does_not_nor
 
     memory.learn(Watching(steps=1))
     assert_close(seen.lengths, torch.ones(6))
+
+
+@pytest.mark.parametrize("rows_at_once", [2, 100])
+def test_second_derivatives_of_the_loss_are_right(rows_at_once, generator, monkeypatch):
+    monkeypatch.setattr("attractor.memory.kernel.losses.ROWS_AT_ONCE", rows_at_once)
+    features = unit_rows(generator, 5, 3).requires_grad_()
+    assert torch.autograd.gradgradcheck(lambda given: separation_loss(given, 0.5) ** 2 + given.square().sum(), (features,))
+
+
+@pytest.mark.parametrize("tau", [0.1, (0.1,), (0.5, 0.1, 0.01), "ab"])
+def test_temperatures_must_be_two(tau):
+    with pytest.raises(ValueError, match="tau must be two temperatures"):
+        UHopPlus(tau=tau)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_memories_that_are_all_the_same_are_refused(whiten, dtype):
+    memory = filled(torch.tensor([[0.1, 0.7, 0.3]], dtype=dtype).expand(4, 3).contiguous())
+    before = memory.similarity.feature_map.weight.clone()
+    with pytest.warns(CapacityWarning, match="duplicates"), pytest.raises(ValueError, match="patterns that differ"):
+        memory.learn(UHopPlus(steps=5, whiten=whiten))
+    assert torch.equal(memory.similarity.feature_map.weight, before)
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_learning_that_diverges_asks_for_a_lower_rate(steps):
+    memory = filled(normal(6, 8) * 1e5)
+    before = memory.similarity.feature_map.weight.clone()
+    with pytest.raises(ValueError, match="learning_rate must be lower"):
+        memory.learn(UHop(steps=steps, learning_rate=1e38, restarts=0))
+    assert torch.equal(memory.similarity.feature_map.weight, before)

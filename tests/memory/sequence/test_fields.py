@@ -206,6 +206,75 @@ def test_large_powers_and_the_exponential_neither_overflow_nor_vanish(interactio
     assert bool((memory.replay(far, 3).abs() == 1).all())
 
 
+def fields_by_definition(patterns, states, interaction, gains, *, self_coupling, cyclic=True):
+    """`(b, N)`; integers in float64, where neither power nor exponential leaves the range at 200 units."""
+    dim = patterns.shape[1]
+    own = 0 if self_coupling else patterns * states[:, None]
+    x = (states @ patterns.T)[:, :, None] - own
+    x = x / (dim if self_coupling else dim - 1)
+    following = patterns.roll(-1, 0)
+    if not cyclic:
+        following[-1] = 0
+    return (f(interaction, x, dim) * gains[:, :, None] * following).sum(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("interaction", [50, "exponential"])
+@pytest.mark.parametrize("self_coupling", [False, True])
+def test_what_has_no_gain_takes_nothing_from_the_others(interaction, self_coupling, dtype):
+    """The state stands at the pattern of gain 0, whose weight is by far the largest."""
+    patterns = random_signs(20, 200)
+    gains = torch.ones(20, 20).double().fill_diagonal_(0)
+    fields = fields_by_definition(patterns, patterns, interaction, gains, self_coupling=self_coupling)
+    # float32 rounds the weights, which decide as far as they are not all but equal
+    decided = fields.abs() > (1e-5 if dtype == torch.float32 else 1e-10) * fields.abs().amax(1, keepdim=True)
+    assert float(decided.double().mean()) > 0.95
+    memory = stored(patterns.to(dtype), interaction=interaction, self_coupling=self_coupling)
+    net = memory._network(gains.T.to(dtype))
+    moment = net.start(patterns.T.to(dtype))
+    walked = memory.follow(patterns.to(dtype), 1, gains=gains.to(dtype))
+    found = [walked.states[:, 0], net.fields(moment).T, net.all_unit_fields(moment).T]
+    if self_coupling:
+        found.append(memory.two_layers().step(patterns.to(dtype), gains.to(dtype)))
+    for one in found:
+        assert torch.equal(signs(one)[decided], signs(fields)[decided].to(dtype))
+    one_by_one = torch.cat([memory.replay(patterns[row : row + 1].to(dtype), 1, gains=gains[row].to(dtype)) for row in range(20)])
+    assert torch.equal(one_by_one[:, 0][decided], walked.states[:, 0][decided])
+
+
+@pytest.mark.parametrize("interaction", [50, "exponential"])
+def test_at_the_end_of_an_open_sequence_the_others_decide(interaction):
+    patterns = random_signs(20, 200)
+    fields = fields_by_definition(patterns, patterns[-1:], interaction, torch.ones(1, 20), self_coupling=False, cyclic=False)
+    decided = fields.abs() > 1e-5 * fields.abs().max()
+    found = stored(patterns.float(), interaction=interaction, cyclic=False).replay(patterns[-1:].float(), 1)[:, 0]
+    assert torch.equal(found[decided], signs(fields)[decided].float())
+
+
+@pytest.mark.parametrize("interaction", [3, 50, "exponential"])
+def test_without_any_gain_all_units_tie(interaction):
+    memory = stored(random_signs(5, 30).float(), interaction=interaction)
+    assert memory.follow(random_signs(2, 30).float(), 1, gains=torch.zeros(5)).ties.tolist() == [[30], [30]]
+
+
+@pytest.mark.parametrize(("degree", "dtype"), [(5, torch.float32), (150, torch.float32), (400, torch.float64)])
+def test_powers_of_few_units_are_those_of_whole_numbers(degree, dtype):
+    """The overlap of a stored state with all units at once occurs at no unit: its power would drown what does."""
+    decided = 0
+    for seed in range(10):
+        patterns = random_signs(6, 12, seed, dtype)
+        found = stored(patterns, interaction=degree).replay(patterns, 1)[:, 0].int().tolist()
+        rows = patterns.int().tolist()
+        for state, after in zip(rows, found, strict=True):
+            overlaps = [sum(one * other for one, other in zip(row, state, strict=True)) for row in rows]
+            for unit in range(12):
+                terms = [rows[(mu + 1) % 6][unit] * (overlaps[mu] - rows[mu][unit] * state[unit]) ** degree for mu in range(6)]
+                if 1000 * abs(sum(terms)) >= max(map(abs, terms)):
+                    decided += 1
+                    assert after[unit] == (1 if sum(terms) > 0 else -1)
+    assert decided > 600
+
+
 def test_products_stay_fast_where_exponentials_would_be_the_smallest_of_numbers():
     patterns = random_signs(300, 100, dtype=torch.float32)
     net = stored(patterns, interaction="exponential")._network(None)

@@ -166,6 +166,50 @@ def test_patterns_with_two_successors_are_told():
         memory.recall(patterns[:1], gains=torch.ones(11))  # a context tells them apart
 
 
+def test_ambiguity_is_told_after_a_first_call_with_gains():
+    patterns = random_signs(8, 300)
+    memory = stored(torch.cat([patterns, patterns[2:3]]))
+    memory.recall(patterns[:1], gains=torch.ones(9))
+    with pytest.warns(AttractorWarning, match="2 = 8"):
+        memory.recall(patterns[:1])
+
+
+def test_copy_without_a_successor_hides_no_ambiguity():
+    patterns = random_signs(6, 200)
+    memory = stored(patterns[[0, 1]], interaction=3, cyclic=False)
+    memory.store(patterns[[2, 0]], new_sequence=True)
+    memory.store(patterns[[0, 3]], new_sequence=True)
+    with pytest.warns(AttractorWarning, match="0 = 4"):
+        memory.recall(patterns[:1])
+
+
+class Own(PolynomialInteraction):
+    name = "own"
+
+
+@pytest.mark.parametrize("options", [{"interaction": Own(2)}, {"timing": Timing(2, interaction=Own(2))}], ids=str)
+def test_interaction_of_ones_own_is_used_but_not_saved(options, tmp_path):
+    memory = stored(random_signs(5, 60), **options)
+    assert memory.replay(random_signs(1, 60), 2).shape == (1, 2, 60)
+    with pytest.raises(ValueError, match="interaction must be a power or the exponential to be saved"):
+        memory.save(tmp_path / "memory")
+
+
+def test_sequence_of_which_all_is_skipped_does_not_begin():
+    patterns = random_signs(5, 60)
+    memory = stored(patterns[:3])
+    assert len(memory.store(patterns[:2], new_sequence=True, if_present="skip")) == 0
+    memory.store(patterns[3:])
+    assert [one.tolist() for one in memory.sequences()] == [[0, 1, 2, 3, 4]]
+
+
+def test_power_beyond_the_floats_of_its_theory_is_replayed():
+    patterns = random_signs(5, 784)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(stored(patterns, interaction=200).replay(patterns, 1)[:, 0], patterns.roll(-1, 0))
+
+
 def test_too_many_patterns_are_told():
     memory = stored(random_signs(60, 50), interaction=1)
     with pytest.warns(CapacityWarning, match="60 patterns"):

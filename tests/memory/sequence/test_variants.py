@@ -143,8 +143,30 @@ def test_theory_of_held_patterns_is_that_of_the_paper():
 def test_capacity_of_a_memory_is_that_of_its_settings():
     assert SequenceMemory(50, interaction=2).capacity_estimate() == transition_capacity(50, 2)
     assert SequenceMemory(50, interaction=2).capacity_estimate(whole_sequence=True) == sequence_capacity(50, 2)
-    assert SequenceMemory(50, pseudo_inverse=True).capacity_estimate().patterns == 50
+    assert SequenceMemory(50, pseudo_inverse=True, self_coupling=True).capacity_estimate().patterns == 50
+    for options in ({}, {"self_coupling": True, "timing": Timing(2)}):
+        with pytest.raises(ValueError, match="without a theory"):
+            SequenceMemory(50, pseudo_inverse=True, **options).capacity_estimate()
     assert math.isfinite(transition_capacity(2000, "exponential").patterns)
+
+
+@pytest.mark.parametrize("interaction", [2, "exponential"])
+def test_pull_that_never_wins_recalls_nothing(interaction):
+    for strength in (0.01, 0.5, 1.0):
+        assert transition_capacity(100, interaction, Timing(1, strength=strength)).patterns == 0
+        assert sequence_capacity(100, interaction, Timing(1, strength=strength)).patterns == 0
+    rising = [transition_capacity(100, interaction, Timing(1, strength=strength)).patterns for strength in (1.01, 1.5, 3.0)]
+    assert 0 < rising[0] < rising[1] < rising[2]
+
+
+def test_theory_of_large_degrees_stays_in_the_floats():
+    exact = 200 * math.log(1000) - math.log(2 * math.log(1000)) - math.log(math.prod(range(399, 1, -2)))
+    assert transition_capacity(1000, 200).patterns == pytest.approx(math.exp(exact))
+    assert transition_capacity(1000, 200, Timing(1)).patterns == pytest.approx(math.exp(exact) * 1.5**2 / 7.25)
+    assert 0 < best_degree(400) < 400
+    assert biased_limit(0.5, 3) == pytest.approx(129) and biased_limit(1e-3, 200) == math.inf
+    variance, kurtosis = exponential_crosstalk(2000, 10)
+    assert variance < 1e-300 and kurtosis == math.inf
 
 
 def test_larger_degrees_lower_the_capacity_of_few_units_again():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ from attractor.memory.kernel.report import closest_pairs, gap
 from attractor.read import FeatureMap, Kernel, Linear
 from attractor.read.kernel import unit
 from attractor.read.similarity import widened
-from attractor.validation import shorten
+from attractor.validation import finite, shorten
 
 Progress = Callable[[float], None]
 """Called with the fraction that is done."""
@@ -55,13 +55,18 @@ def fit_kernel(kernel: Kernel, bank: Bank, method: KernelLearning, *, seed: int 
         progress: told of the fraction that is done.
 
     Raises:
-        ValueError: fewer than two memories, memories without features, or `whiten` where it does not apply.
+        ValueError: fewer than two memories or none that differ, memories without features, `whiten` where it does not apply, or a
+            learning rate at which the map diverges.
     """
     if len(bank) < 2:
         raise ValueError(f"the memory must hold at least 2 patterns to learn from, it has {len(bank)}")
     before = smallest_separation(kernel, bank)
-    warn_of_duplicates(bank)
-    learned, losses = best_of_restarts(kernel, bank, method, torch.Generator().manual_seed(seed), progress)
+    if warn_of_duplicates(bank) == len(bank) - 1:
+        raise ValueError(f"the memory must hold patterns that differ, all {len(bank)} are the same")
+    with torch.inference_mode(False):
+        learned, losses = best_of_restarts(kernel, bank, method, torch.Generator().manual_seed(seed), progress)
+    if not all(finite(rows) for rows in mapped_rows(learned, bank)):
+        raise ValueError(f"learning_rate must be lower than {method.learning_rate}: the learned features are not finite")
     after = smallest_separation(Kernel(learned, kernel.normalize), bank)
     kernel.feature_map.load_state_dict(learned.state_dict())
     if method.wanted is not None and after < method.wanted:
@@ -151,11 +156,16 @@ def draws(bank: Bank, method: KernelLearning, generator: torch.Generator) -> Cal
         everything = all_patterns(bank)
         return lambda: everything
     ids, size = bank.ids(), method.batch
-    return lambda: widened(bank.get(ids[torch.randperm(len(ids), generator=generator)[:size]]).patterns)
+    return lambda: trainable(bank.get(ids[torch.randperm(len(ids), generator=generator)[:size]]).patterns)
 
 
 def all_patterns(bank: Bank) -> Tensor:
-    return widened(bank.get(bank.ids()).patterns)
+    return trainable(bank.get(bank.ids()).patterns)
+
+
+def trainable(patterns: Tensor) -> Tensor:
+    """Patterns that gradients can be taken at, wherever they were stored."""
+    return widened(patterns.clone() if patterns.is_inference() else patterns)
 
 
 @torch.no_grad()
@@ -181,23 +191,31 @@ def unit_features(kernel: Kernel, bank: Bank) -> Tensor:
     """The features of all rows, at length one.
 
     Raises:
-        ValueError: some are zero; the message names their ids.
+        ValueError: some are zero or not finite; the message names their ids.
     """
-    parts = []
-    for block in FeatureBank(bank, kernel).blocks(ROWS_AT_ONCE):
-        zero = block.patterns.square().sum(-1) == 0
-        if bool(zero.any()):
-            raise ValueError(f"memories must have features, those with these ids map to zero: {shorten(block.ids[zero].tolist())}")
-        parts.append(unit(block.patterns))
-    return torch.cat(parts)
+    features = torch.cat(list(mapped_rows(kernel.feature_map, bank)))
+    for problem, rows in (("zero", (features == 0).all(-1)), ("what is not finite", ~features.isfinite().all(-1))):
+        if bool(rows.any()):
+            ids = shorten(bank.ids()[rows].tolist())
+            raise ValueError(f"memories must have finite features, those with these ids map to {problem}: {ids}")
+    return unit(features)
 
 
-def warn_of_duplicates(bank: Bank) -> None:
-    """Say aloud that no map separates memories that are equal."""
+@torch.no_grad()
+def mapped_rows(feature_map: nn.Module, bank: Bank) -> Iterator[Tensor]:
+    """What the map gives for all rows, block by block."""
+    kernel = Kernel(feature_map)
+    for block in bank.blocks(ROWS_AT_ONCE):
+        yield kernel.mapped(widened(block.patterns))
+
+
+def warn_of_duplicates(bank: Bank) -> int:
+    """Say aloud that no map separates memories that are equal; gives how many equal an earlier one."""
     again = repeated_rows(all_patterns(bank)).nonzero().flatten()
     if len(again):
         ids = shorten(bank.ids()[again].tolist())
         warnings.warn(f"no kernel separates duplicates, these ids equal an earlier memory: {ids}", CapacityWarning, stacklevel=4)
+    return len(again)
 
 
 def warn_out_of_reach(kernel: Kernel, bank: Bank, wanted: float, reached: float) -> None:

@@ -94,6 +94,8 @@ class UHopPlus(KernelLearning):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.tau, tuple | list) or len(self.tau) != 2:
+            raise ValueError(f"tau must be two temperatures, the first and the last, got {self.tau!r}")
         for end in self.tau:
             check_positive("tau", end)
 

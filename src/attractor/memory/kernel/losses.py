@@ -47,8 +47,7 @@ class PairwiseLogSumExp(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, tau: float) -> Tensor:
-        blocks = [logits.flatten().logsumexp(0) for logits in pair_logits(features, tau)]
-        total = torch.stack(blocks).logsumexp(0)
+        total = log_total(features, tau)
         ctx.save_for_backward(features, total)
         ctx.tau = tau
         return tau * total
@@ -57,8 +56,16 @@ class PairwiseLogSumExp(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         features, total = ctx.saved_tensors
         tau = ctx.tau
+        if torch.is_grad_enabled():
+            # for a second derivative, the total must be seen as a function of the features
+            total = log_total(features, tau)
         pulls = [(logits - total).exp() @ features for logits in pair_logits(features, tau)]
         return 2 * gradient * torch.cat(pulls), None
+
+
+def log_total(features: Tensor, tau: float) -> Tensor:
+    """`log sum exp(z z^T / tau)` over the pairs."""
+    return torch.stack([logits.flatten().logsumexp(0) for logits in pair_logits(features, tau)]).logsumexp(0)
 
 
 def pair_logits(features: Tensor, tau: float) -> Iterator[Tensor]:

@@ -34,7 +34,7 @@ from attractor.memory.states import Continuous
 from attractor.read import Dot, Kernel, Separation
 from attractor.read.feature_map import FEATURE_MAPS
 from attractor.read.similarity import widened
-from attractor.validation import check_count, check_ids, check_matrix, shorten
+from attractor.validation import check_count, check_ids, check_matrix, finite, shorten
 
 Space = Literal["value", "feature"]
 
@@ -60,8 +60,8 @@ class KernelMemory(DenseMemory):
         seed: of the first weights, where they are random.
 
     Raises:
-        ValueError: neither or both of `dim` and `bank`, an unknown name, `features` below 1, or a separation whose weights do not
-            sum to one.
+        ValueError: neither or both of `dim` and `bank`, an unknown name, `features` below 1, a map of another width, or a
+            separation whose weights do not sum to one.
 
     Example:
         >>> from attractor.memory.kernel import UHopPlus
@@ -164,7 +164,7 @@ class KernelMemory(DenseMemory):
         metadata: Sequence[Mapping[str, Any] | None] | None = None,
         if_present: IfPresent = "add",
     ) -> Tensor:
-        """As for `DenseMemory`; a pattern without features is refused where the kernel compares directions."""
+        """As for `DenseMemory`; a pattern without finite features, or a direction of them where those count, is refused."""
         check_matrix("patterns", patterns, self.dim)
         self._check_features("patterns", patterns)
         return super().store(patterns, values, metadata, if_present)
@@ -217,10 +217,12 @@ class KernelMemory(DenseMemory):
 
     @torch.no_grad()
     def _check_features(self, name: str, patterns: Tensor, known: Tensor | None = None) -> None:
-        if not self.similarity.normalize:
-            return
-        zero = (self.similarity.mapped(self.similarity.masked(widened(patterns), known)) == 0).all(-1)
-        if bool(zero.any()):
+        mapped = self.similarity.mapped(self.similarity.masked(widened(patterns), known))
+        if not finite(mapped):
+            rows = shorten((~mapped.isfinite()).any(-1).nonzero().flatten().tolist())
+            raise ValueError(f"{name} must have finite features, rows whose features are not: {rows}")
+        zero = (mapped == 0).all(-1)
+        if self.similarity.normalize and bool(zero.any()):
             rows = shorten(zero.nonzero().flatten().tolist())
             raise ValueError(f"{name} must have a direction in feature space, rows whose features are zero: {rows}")
 

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from attractor.memory.descent import Way, descend
 from attractor.memory.landscape import Landscape
-from attractor.read import Read, Separation, SoftMax
-from attractor.read.sparse import Sparse
+from attractor.read import Block, Read, Separation, SoftMax
+from attractor.read.similarity import widened
+from attractor.read.sparse import Sparse, TopK
 
 CUES_AT_ONCE = 256
 LEAST_WEIGHT = 0.01
-"""Of a memory that counts as part of a soft-max state; sparse weights count where they are not zero."""
+"""Of a memory that counts as part of a state under a soft-max, also that over the `k` best; sparse weights count where not zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ def metastable(landscape: Landscape, states: Tensor, index: Tensor, known: Tenso
     sizes, winners = [], []
     masks = [None] * -(-len(states) // CUES_AT_ONCE) if known is None else known.split(CUES_AT_ONCE)
     for some, mask in zip(states.split(CUES_AT_ONCE), masks, strict=True):
-        end = descend(landscape, some, mask, way)
+        end = descend(landscape, widened(some), mask, way)
         sizes.append(support(landscape, end.states))
         winners.append(end.winners)
     right, won = (landscape.bank.get(ids).patterns for ids in (index, torch.cat(winners)))
@@ -64,7 +65,8 @@ def support(landscape: Landscape, states: Tensor) -> Tensor:
     read, separation = landscape.question(states), landscape.separation
     partial = landscape.bank.fold(read)
     if isinstance(separation, Sparse):
-        return (separation.weights(partial.body.scores, partial.body.ids) > 0).sum(-1)
+        least = LEAST_WEIGHT if isinstance(separation, TopK) else 0
+        return (separation.weights(partial.body.scores, partial.body.ids) > least).sum(-1)
     potential = read.finish(partial).potential
     return sum_of_heavy(landscape, read, separation, potential)
 
@@ -74,6 +76,6 @@ def sum_of_heavy(landscape: Landscape, read: Read, separation: Separation, poten
     assert isinstance(separation, SoftMax)
     count = torch.zeros(len(read.cues), dtype=torch.int64, device=read.cues.device)
     for block in landscape.bank.blocks(read.rows_per_block):
-        scores = read.similarity.relative(read.prepared, block) + read.prepared.offset
+        scores = read.similarity.relative(read.prepared, Block(block.ids, widened(block.patterns))) + read.prepared.offset
         count += (separation.logits(scores - potential[:, None]).exp() > LEAST_WEIGHT).sum(-1)
     return count

@@ -133,6 +133,6 @@ def closest_pairs(points: Tensor, count: int) -> tuple[tuple[int, int, float], .
 
 def check_lengths(name: str, features: Tensor) -> None:
     """Features must have a length before they can be normalised."""
-    zero = ((features * features).sum(-1) == 0).nonzero().flatten().tolist()
+    zero = (features == 0).all(-1).nonzero().flatten().tolist()
     if zero:
         raise ValueError(f"{name} must have a length, the features of these rows are zero: {shorten(zero)}")

@@ -16,10 +16,11 @@ def ambiguous_rows(patterns: Tensor, following: Tensor) -> Tensor:
         patterns: `(P, N)` of -1 and 1.
         following: `(P,)` row of the next pattern, `P` where there is none.
     """
-    keys, order = row_keys(patterns).sort(stable=True)
+    # a copy without a successor would part two copies that have one
+    rows = (following < len(patterns)).nonzero().flatten()
+    keys, order = row_keys(patterns)[rows].sort(stable=True)
     alike = (keys[1:] == keys[:-1]).nonzero().flatten()
-    pairs = torch.stack([order[alike], order[alike + 1]], 1)
-    pairs = pairs[(following[pairs] < len(patterns)).all(1)]
+    pairs = rows[torch.stack([order[alike], order[alike + 1]], 1)]
     found = [some[differ(patterns, following[some]) & ~differ(patterns, some)] for some in pairs.split(ROWS)]
     return torch.cat(found) if found else pairs
 

@@ -46,6 +46,8 @@ class FastSteps:
         if network.gains is not None or bool((previous == count).any()):
             gains = network.patterns.new_ones(count, 1) if network.gains is None else network.gains
             self.factors = network.shifted(gains.expand(count, batch)).reshape(self.rolled.shape)
+        # what nobody hears must not be the largest weight, beside which the others would be lost
+        self.unheard = self.factors == 0 if self.factors is not None and weights.beside_largest else None
 
     def run(self, states: Tensor) -> int:
         """Fill `states (t + 1, N, b)`, of which the first is given.
@@ -65,6 +67,8 @@ class FastSteps:
                 first.copy_(last)
             else:
                 torch.index_select(overlaps, 0, network.order.previous, out=rolled)
+            if self.unheard is not None:
+                rolled.masked_fill_(self.unheard, -torch.inf)
             mean, half = self.weights(rolled)
             if self.factors is not None:
                 mean, half = mean * self.factors, half * self.factors
@@ -85,6 +89,8 @@ class Weights(ABC):
     """`A` and `B / own_factor` of overlaps `(P, b)` or `(P,)`, up to a positive factor for each state."""
 
     own_factor: float = -1.0
+    beside_largest: bool = False
+    """Whether the weights are relative to the largest of them."""
 
     @abstractmethod
     def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,8 +123,10 @@ class Exponentials(Weights):
     """`exp(G - max G)`, which is `A` over `cosh 1` and `B` over `-sinh 1`, up to a factor of the state."""
 
     own_factor = -math.tanh(1)
+    beside_largest = True
 
     def __init__(self, like: Tensor, dim: int, *, self_coupling: bool):
+        self.dim = dim
         self.rate = like.new_tensor((dim - 1) / dim) if self_coupling else None
         self.peak, self.room = like.new_empty(like.shape[1:]), torch.empty_like(like)
         # near the smallest of all numbers, exponentials and products take hundreds of times as long: what comes down there is none
@@ -126,7 +134,7 @@ class Exponentials(Weights):
         self.nothing = like.new_tensor(self.least).exp_()
 
     def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
-        torch.amax(overlaps, 0, out=self.peak)
+        torch.amax(overlaps, 0, out=self.peak).clamp_min_(-self.dim)
         torch.sub(overlaps, self.peak, out=self.room)
         if self.rate is not None:
             self.room.mul_(self.rate)

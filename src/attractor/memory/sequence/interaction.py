@@ -32,6 +32,10 @@ class Scaled(NamedTuple):
         """`factor` times these numbers, divided by others."""
         return Scaled(self.mantissa / other.mantissa * factor, self.exponent - other.exponent)
 
+    def only(self, rows: Tensor) -> Scaled:
+        """These numbers in the `rows` that are True, zero in the others."""
+        return Scaled(self.mantissa.masked_fill(~rows, 0), self.exponent.masked_fill(~rows, NOTHING))
+
 
 class Interaction(ABC):
     """A function of an overlap, `f(1) > 0`."""
@@ -124,6 +128,17 @@ def relative(values: Sequence[Scaled], dtype: torch.dtype) -> list[Tensor]:
     least = 0.9 * math.log2(torch.finfo(dtype).tiny)
     factors = [shift.exp2().masked_fill_(shift < least, 0) for shift in shifts]
     return [(value.mantissa * factor).to(dtype) for value, factor in zip(values, factors, strict=True)]
+
+
+def settings_of(interaction: Interaction) -> dict[str, Any]:
+    """The settings of an interaction, for a file.
+
+    Raises:
+        ValueError: it is of a kind of one's own, which no file can bring back.
+    """
+    if type(interaction) not in KINDS.values():
+        raise ValueError(f"interaction must be a power or the exponential to be saved, got {interaction!r}, which is one's own")
+    return interaction.settings()
 
 
 KINDS: dict[str, type[Interaction]] = {kind.name: kind for kind in (PolynomialInteraction, ExponentialInteraction)}

@@ -22,7 +22,7 @@ from attractor.memory.capacity import CapacityEstimate, warn_over_capacity
 from attractor.memory.recall import Recall
 from attractor.memory.sequence import theory
 from attractor.memory.sequence.ambiguity import ambiguous_rows
-from attractor.memory.sequence.interaction import Interaction, interaction_from
+from attractor.memory.sequence.interaction import Interaction, interaction_from, settings_of
 from attractor.memory.sequence.network import Network, Order, Term
 from attractor.memory.sequence.pseudo_inverse import GeneralisedPseudoInverse
 from attractor.memory.sequence.timing import Timing, timing_from
@@ -40,7 +40,8 @@ class SequenceMemory(Memory):
 
     Args:
         dim: number of units, the width of a pattern.
-        interaction: `f`: the degree of a power, `"exponential"`, or an `Interaction`. Degree 1 is the classic asymmetric network.
+        interaction: `f`: the degree of a power, `"exponential"`, or an `Interaction`, of which one's own cannot be saved. Degree 1
+            is the classic asymmetric network.
         self_coupling: let a unit see itself.
         cyclic: the first pattern of a sequence follows its last one. Otherwise the last one has no successor.
         pseudo_inverse: take correlations between patterns out of the overlaps: True, or a `GeneralisedPseudoInverse` with settings
@@ -90,7 +91,7 @@ class SequenceMemory(Memory):
         self.bank = RamBank(dim, screen=False)
         self._starts: list[int] = []  # the id at which each sequence began
         self._duals: tuple[int, Tensor] | None = None
-        self._warned_version = -1
+        self._warned_of_ambiguity = self._warned_of_capacity = -1  # versions of the bank
 
     def __len__(self) -> int:
         return len(self.bank)
@@ -120,7 +121,7 @@ class SequenceMemory(Memory):
             metadata: one mapping of JSON values, or None, for each row.
             if_present: what to do with a row that equals a stored one: `"add"` it again, `"skip"` it, or `"raise"`. A pattern that
                 occurs twice with different successors is ambiguous; recall warns of it.
-            new_sequence: begin another sequence with these patterns.
+            new_sequence: begin another sequence with these patterns; none begins where all of them are skipped.
 
         Returns:
             ids `(n,)` int64 of the rows stored, ascending in the order of the sequence.
@@ -256,6 +257,8 @@ class SequenceMemory(Memory):
             ValueError: there is no theory for this memory.
         """
         if self.pseudo_inverse is not None:
+            if not self.self_coupling or self.timing is not None:
+                raise ValueError("pseudo_inverse goes without a theory where self_coupling is False or patterns are held by timing")
             return CapacityEstimate(float(self.dim), "N linearly independent patterns, with self-coupling", theory.SOURCE)
         law = theory.sequence_capacity if whole_sequence else theory.transition_capacity
         return law(self.dim, self.interaction, self.timing)
@@ -264,7 +267,7 @@ class SequenceMemory(Memory):
         rule = self.pseudo_inverse
         return {
             "dim": self.dim,
-            "interaction": self.interaction.settings(),
+            "interaction": settings_of(self.interaction),
             "self_coupling": self.self_coupling,
             "cyclic": self.cyclic,
             "pseudo_inverse": None if rule is None else {"rcond": rule.rcond, "ridge": rule.ridge},
@@ -308,7 +311,9 @@ class SequenceMemory(Memory):
         gains = self._checked_gains(gains, len(cues))
         default = max(1, NUMBERS_PER_BATCH // max(len(self), self.dim))
         size = default if batch_size is None else check_count("batch_size", batch_size)
-        self._warn(ambiguity=gains is None)
+        if gains is None:
+            self._warn_of_ambiguity()
+        self._warn_of_capacity()
         found = []
         with torch.no_grad():
             for start in range(0, len(cues), size):
@@ -367,23 +372,28 @@ class SequenceMemory(Memory):
         if len(self) == 1:
             raise ValueError("the memory holds 1 pattern: a sequence needs at least 2, store more patterns")
 
-    def _warn(self, *, ambiguity: bool) -> None:
-        """Say aloud, once for each set of patterns, that they are too many, or that some have no one successor."""
-        if self._warned_version == self.bank.version:
+    def _warn_of_ambiguity(self) -> None:
+        """Say aloud, once for each set of patterns, that some have no one successor."""
+        if self._warned_of_ambiguity == self.bank.version:
             return
-        self._warned_version = self.bank.version
+        self._warned_of_ambiguity = self.bank.version
         (block,) = self.bank.blocks(len(self))
-        if ambiguity:
-            order = Order.of(self._numbers(block.ids), self.cyclic)
-            pairs = block.ids[ambiguous_rows(block.patterns, order.following)]
-            if len(pairs):
-                listed = ", ".join(f"{one} = {other}" for one, other in pairs[:8].tolist())
-                listed += f", ... {len(pairs)} pairs in all" if len(pairs) > 8 else ""
-                warnings.warn(
-                    f"patterns that occur twice with different successors, by id: {listed}; gains can tell them apart",
-                    AttractorWarning,
-                    stacklevel=4,
-                )
+        order = Order.of(self._numbers(block.ids), self.cyclic)
+        pairs = block.ids[ambiguous_rows(block.patterns, order.following)]
+        if len(pairs):
+            listed = ", ".join(f"{one} = {other}" for one, other in pairs[:8].tolist())
+            listed += f", ... {len(pairs)} pairs in all" if len(pairs) > 8 else ""
+            warnings.warn(
+                f"patterns that occur twice with different successors, by id: {listed}; gains can tell them apart",
+                AttractorWarning,
+                stacklevel=4,
+            )
+
+    def _warn_of_capacity(self) -> None:
+        """Say aloud, once for each set of patterns, that they are too many."""
+        if self._warned_of_capacity == self.bank.version:
+            return
+        self._warned_of_capacity = self.bank.version
         try:
             estimate = self.capacity_estimate() if self.dim > 1 and self.pseudo_inverse is None else None
         except ValueError:

@@ -158,9 +158,20 @@ class Network:
         """`strength * f`, up to a factor that all terms share."""
         full, dim = self.full(term), self.patterns.shape[1]
         value = term.interaction.scaled(overlaps, full, dim)
+        heard = self.heard(term)
+        if heard is not None:
+            value = value.only(heard)
         if all(other.interaction is term.interaction and other.delay == term.delay for other in self.terms):
             return Scaled(value.mantissa * term.strength, value.exponent)  # undivided: whole numbers stay whole
         return value.over(term.interaction.scaled(overlaps.new_tensor(full), full, dim), term.strength)
+
+    def heard(self, term: Term) -> Tensor | None:
+        """The rows `(P, b)` or `(P, 1)` with a gain and somewhere to go, None for all: others must not set the scale of the sum."""
+        heard = None if self.gains is None else self.gains > 0
+        last = (self.order.following == len(self.patterns))[:, None]
+        if not term.forward or not bool(last.any()):
+            return heard
+        return ~last if heard is None else heard & ~last
 
     def read_out(self, term: Term, weights: Tensor) -> Tensor:
         """`sum_mu w_mu xi^{mu+1}`, or `xi^mu`."""

@@ -12,6 +12,7 @@ The crosstalk of the exponential is far from Gaussian at sizes that can be simul
 from __future__ import annotations
 
 import math
+import sys
 
 from attractor.memory.capacity import CapacityEstimate
 from attractor.memory.sequence.interaction import (
@@ -24,6 +25,7 @@ from attractor.memory.sequence.timing import Timing
 from attractor.validation import check_count
 
 GROWTH = math.exp(2) / math.cosh(2)
+LARGEST = math.log(sys.float_info.max)
 SOURCE = "Chaudhry, Zavatone-Veth, Krotov and Pehlevan 2023"
 
 
@@ -64,10 +66,9 @@ def estimate(dim: int, interaction: Interaction, timing: Timing | None, *, whole
         # the logarithm: 784^100 is no float
         logarithm = degree * math.log(dim) - math.log(2 * math.log(dim))
         if timing is None:
-            logarithm -= math.log(odd_product(degree))
+            logarithm -= log_odd_product(degree)
         else:
-            logarithm += 2 * math.log(abs(timing.strength - 1) or 1e-300)
-            logarithm -= math.log(crosstalk(held.degree, interaction.degree, timing.strength))
+            logarithm += log_lead(timing) - log_crosstalk(held.degree, interaction.degree, timing.strength)
         law = f"N^{degree} / (2 (2d - 1)!! ln N)" if timing is None else f"(lambda - 1)^2 N^{degree} / (2 gamma ln N)"
         if whole:
             logarithm, law = logarithm - math.log(degree + 1), f"{law} / {degree + 1}"
@@ -75,8 +76,7 @@ def estimate(dim: int, interaction: Interaction, timing: Timing | None, *, whole
         logarithm = (dim - 1) * math.log(GROWTH) - math.log(2 * dim * math.log(GROWTH) if whole else 2 * math.log(dim))
         law = f"{GROWTH:.3f}^(N - 1) / " + (f"(2 N ln {GROWTH:.3f})" if whole else "(2 ln N)")
         if timing is not None:
-            strength = timing.strength
-            logarithm += 2 * math.log(abs(strength - 1) or 1e-300) - math.log(strength**2 + 1)
+            logarithm += log_lead(timing) - math.log(timing.strength**2 + 1)
             law += " (lambda - 1)^2 / (lambda^2 + 1)"
     else:
         raise ValueError(f"interaction must be of one kind for holding and going on, got {held!r} and {interaction!r}: no theory")
@@ -84,22 +84,32 @@ def estimate(dim: int, interaction: Interaction, timing: Timing | None, *, whole
     return CapacityEstimate(math.exp(min(logarithm, 700.0)), f"{law}, {what}", SOURCE)
 
 
-def crosstalk(held: int, onward: int, strength: float) -> float:
-    """`gamma`: the variance of the crosstalk of two sums of powers, in units of `P N^-d` with the lower degree `d`."""
+def log_lead(timing: Timing) -> float:
+    """`2 ln(lambda - 1)`: at 1 or below, the pull towards the next pattern never wins, and no transition is right."""
+    return 2 * math.log(timing.strength - 1) if timing.strength > 1 else -math.inf
+
+
+def log_crosstalk(held: int, onward: int, strength: float) -> float:
+    """`ln gamma`: of the variance of the crosstalk of two sums of powers, in units of `P N^-d` with the lower degree `d`."""
     if held != onward:
-        return odd_product(held) if held < onward else strength**2 * odd_product(onward)
-    both = 2 * strength * odd_product(held // 2) ** 2 if held % 2 == 0 else 0.0
-    return (strength**2 + 1) * odd_product(held) + both
+        return log_odd_product(held) if held < onward else 2 * math.log(strength) + log_odd_product(onward)
+    both = 2 * strength * math.exp(2 * log_odd_product(held // 2) - log_odd_product(held)) if held % 2 == 0 else 0.0
+    return math.log(strength**2 + 1 + both) + log_odd_product(held)
 
 
-def odd_product(degree: int) -> float:
-    """`(2d - 1)!!`, the moment of order `2d` of a standard Gaussian.
+def log_odd_product(degree: int) -> float:
+    """`ln (2d - 1)!!`, of the moment of order `2d` of a standard Gaussian; from `d = 151` on the moment itself is no float.
 
     Example:
-        >>> [odd_product(degree) for degree in (1, 2, 3)]
+        >>> [round(math.exp(log_odd_product(degree)), 6) for degree in (1, 2, 3)]
         [1.0, 3.0, 15.0]
     """
-    return float(math.prod(range(2 * degree - 1, 1, -2)))
+    return math.lgamma(2 * degree + 1) - math.lgamma(degree + 1) - degree * math.log(2)
+
+
+def number(logarithm: float) -> float:
+    """`exp(logarithm)`, infinite where no float holds it."""
+    return math.exp(logarithm) if logarithm < LARGEST else math.inf
 
 
 def best_degree(dim: int) -> int:
@@ -115,6 +125,8 @@ def best_degree(dim: int) -> int:
 def biased_limit(bias: float, degree: int) -> float:
     """Below how many patterns the signal exceeds the mean crosstalk, for entries that are 1 with probability `(1 + bias) / 2`.
 
+    Infinite where that number is beyond the floats.
+
     Args:
         bias: strictly between 0 and 1.
         degree: of the polynomial.
@@ -128,11 +140,13 @@ def biased_limit(bias: float, degree: int) -> float:
     """
     if not 0 < bias < 1:
         raise ValueError(f"bias must lie between 0 and 1, got {bias!r}")
-    return float(bias ** -(2 * check_count("degree", degree) + 1)) + 1
+    return number(-(2 * check_count("degree", degree) + 1) * math.log(bias)) + 1
 
 
 def exponential_crosstalk(dim: int, count: int) -> tuple[float, float]:
     """Variance and excess kurtosis of the crosstalk that `count` random patterns make with the exponential; 0 if Gaussian.
+
+    The kurtosis is infinite where it is beyond the floats.
 
     Example:
         >>> variance, kurtosis = exponential_crosstalk(10, 36)
@@ -140,5 +154,5 @@ def exponential_crosstalk(dim: int, count: int) -> tuple[float, float]:
         (0.08, 10.5)
     """
     others = check_count("count", count, 2) - 1
-    peaked = (math.cosh(4) / math.cosh(2) ** 2) ** (check_count("dim", dim, 2) - 1)
+    peaked = number((check_count("dim", dim, 2) - 1) * math.log(math.cosh(4) / math.cosh(2) ** 2))
     return others * GROWTH ** (1 - dim), (peaked - 3) / others

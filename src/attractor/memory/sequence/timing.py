@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from attractor.errors import AttractorWarning
-from attractor.memory.sequence.interaction import Interaction, interaction_from
+from attractor.memory.sequence.interaction import Interaction, interaction_from, settings_of
 from attractor.validation import check_count
 
 
@@ -52,7 +52,7 @@ class Timing:
 
     def settings(self) -> dict[str, Any]:
         """JSON values from which `timing_from` rebuilds it."""
-        held = None if self.interaction is None else self.interaction.settings()
+        held = None if self.interaction is None else settings_of(self.interaction)
         return {"delay": self.delay, "strength": self.strength, "interaction": held}
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from attractor.memory.sequence.interaction import Interaction, relative
@@ -39,10 +40,7 @@ class TwoLayerSequence:
 
     def hidden(self, visible: Tensor) -> Tensor:
         """Activities `(b, P)` for `visible (b, N)`, each row up to a positive factor."""
-        dim = self.to_hidden.shape[1]
-        overlaps = (self.to_hidden @ visible.T).double()
-        (activities,) = relative([self.interaction.scaled(overlaps, dim, dim)], visible.dtype)
-        return activities.T
+        return self._hidden(visible, torch.ones_like(self.to_hidden[:, 0], dtype=torch.bool))
 
     def step(self, visible: Tensor, gains: Tensor | None = None) -> Tensor:
         """The next visible states `(b, N)`.
@@ -51,5 +49,15 @@ class TwoLayerSequence:
             visible: `(b, N)` of -1 and 1.
             gains: `(P,)` or `(b, P)` factors of the hidden activities; 0 silences a hidden neuron. Default: ones.
         """
-        activities = self.hidden(visible)
+        # neurons that nobody hears must not set the scale: what the others say would be lost beside them
+        heard = self.to_visible.any(0)
+        activities = self._hidden(visible, heard if gains is None else heard & (gains > 0))
         return signs((activities if gains is None else activities * gains) @ self.to_visible.T)
+
+    def _hidden(self, visible: Tensor, heard: Tensor) -> Tensor:
+        """Activities of the neurons that are `heard (P,)` or `(b, P)`, zero for the others."""
+        dim = self.to_hidden.shape[1]
+        overlaps = (self.to_hidden @ visible.T).double()
+        values = self.interaction.scaled(overlaps, dim, dim)
+        (activities,) = relative([values.only(torch.atleast_2d(heard).T)], visible.dtype)
+        return activities.T

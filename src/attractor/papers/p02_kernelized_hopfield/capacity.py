@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
 from statistics import linear_regression
 
 import torch
@@ -17,7 +16,9 @@ from attractor.papers.p02_kernelized_hopfield.claims import GROWTH, LEARNED, WAN
 from attractor.papers.p02_kernelized_hopfield.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import geometric_interval, mean_interval
+from attractor.papers.storage import largest_count
 from attractor.papers.sweep import sweep
+from attractor.papers.text import listed
 from attractor.read import SoftMax
 
 BETA, WEIGHT, KEPT, PRECISION = 20.0, 0.9, 0.9, 0.03
@@ -38,18 +39,20 @@ def random_capacity(dim: int, seed: int) -> int:
         own = (BETA * (1 - memory.read(patterns).potential)).exp()
         return float((own > WEIGHT).float().mean()) >= KEPT
 
-    return largest(keeps, PRECISION)
+    return largest_count(keeps, 2, precision=PRECISION)
 
 
 def learned_size(dim: int, steps: int, seed: int) -> int:
     """The most memories that U-Hop+ places with the separation wanted."""
 
     def fits(count: int) -> bool:
+        if count == 1:
+            return True
         memory = KernelMemory(count, features=dim)
         memory.store(torch.eye(count))
         return memory.learn(UHopPlus(steps=steps, restarts=1, whiten=True), seed=seed).after >= WANTED
 
-    return largest(fits, 0.0)
+    return largest_count(fits, 2, precision=0.0)
 
 
 def random_size(dim: int, seed: int) -> int:
@@ -57,17 +60,6 @@ def random_size(dim: int, seed: int) -> int:
     drawn = normalize(torch.randn(DRAWN, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), dim=-1)
     too_near = (1 - drawn @ drawn.T < WANTED).tril(-1).any(-1)
     return int(too_near.int().argmax()) if bool(too_near.any()) else len(drawn)
-
-
-def largest(holds: Callable[[int], bool], precision: float) -> int:
-    """The largest number, from 2 on, for which it holds, by doubling and halving; 1 where it holds for none."""
-    low, high = 1, 2
-    while holds(high):
-        low, high = high, 2 * high
-    while high - low > max(1, precision * low):
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
 
 
 def measure_capacity(size: Size, seed: int, tell: Tell) -> Measured:
@@ -95,7 +87,3 @@ def measure_capacity(size: Size, seed: int, tell: Tell) -> Measured:
     series = (Series("learned by U-Hop+", dims, means[0]), Series("random", dims, means[1]))
     title = f"Memories of separation {WANTED}"
     return Measured(rows, [Chart("sizes", title, "dimensions", "memories", series, "linear", "log")])
-
-
-def listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))

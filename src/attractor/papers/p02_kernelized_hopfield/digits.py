@@ -13,7 +13,17 @@ from attractor.data import DataUnavailableError, ImageSet, Occlude, load, neares
 from attractor.memory.kernel import KernelMemory, NoiseAware, UHopPlus
 from attractor.papers.claim import Claim, Row
 from attractor.papers.figures import Chart, Series
-from attractor.papers.p02_kernelized_hopfield.claims import CENTRED, ERROR, HALF, LEAD, NOISE_AWARE, NOT_ROBUST, RATIO, UNMASKED
+from attractor.papers.p02_kernelized_hopfield.claims import (
+    CENTRED,
+    ERROR,
+    HALF,
+    LEAD,
+    LEARNING,
+    NOISE_AWARE,
+    NOT_ROBUST,
+    RATIO,
+    UNMASKED,
+)
 from attractor.papers.p02_kernelized_hopfield.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval, wilson
@@ -76,7 +86,7 @@ def recognised(method: str, count: int, seed: int) -> list[list[float]]:
 
 def measure_half_masked(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows for the claims on half-masked digits, and the chart of load against error."""
-    claims = (ERROR, RATIO, CENTRED, UNMASKED)
+    claims = (ERROR, RATIO, LEARNING, CENTRED, UNMASKED)
     if (missing := not_there(claims)) is not None:
         return missing
     start = time.perf_counter()
@@ -101,6 +111,7 @@ def measure_half_masked(size: Size, seed: int, tell: Tell) -> Measured:
     rows = [
         error_row(ERROR, "U-Hop+"),
         ratio_row(RATIO, "cosine", "U-Hop+", True),
+        ratio_row(LEARNING, "centred cosine", "U-Hop+", True),
         error_row(CENTRED, "centred cosine"),
         ratio_row(UNMASKED, "U-Hop+", "cosine", False),
     ]

@@ -31,6 +31,7 @@ from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import geometric_interval, log_log_slope, mean_interval
 from attractor.papers.storage import largest_count, random_signs
 from attractor.papers.sweep import sweep
+from attractor.papers.text import listed
 
 DATA = "random patterns of -1 and 1"
 Interaction = int | str
@@ -150,7 +151,3 @@ def curves(name: str, found: Capacities, theory: Callable[[int, Interaction], Ca
         series.append(Series(label, x, tuple(map(fmean, counts)), tuple(map(min, counts)), tuple(map(max, counts))))
         series.append(Series(f"{label}, theory", x, tuple(theory(dim, interaction).patterns for dim in dims), style="guide"))
     return series
-
-
-def listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))

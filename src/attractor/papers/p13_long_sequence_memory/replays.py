@@ -72,8 +72,7 @@ def measure_holding(size: Size, seed: int, tell: Tell) -> Measured:
         visits[degree], shown[degree] = [visits_of(one) for one in places], places[0]
         seconds[degree] = time.perf_counter() - start
         tell((done + 1) / 3)
-    count, interval = mean_interval([float(number) for number, _, _ in visits[1]])
-    rows = [Row(STUCK, count, interval, len(seeds), seconds[1], DATA)]
+    rows = [Row(STUCK, max(number for number, _, _ in visits[1]), None, len(seeds), seconds[1], DATA, note="the worst draw")]
     for degree, claim in ORDER.items():
         right = min(share for _, share, _ in visits[degree])
         note = f"the worst draw; {fmean(number for number, _, _ in visits[degree]):.1f} visits in {HELD_STEPS} steps"

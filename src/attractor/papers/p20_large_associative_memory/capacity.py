@@ -13,6 +13,7 @@ from attractor.papers.p20_large_associative_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import geometric_interval, log_log_slope, mean_interval
 from attractor.papers.storage import dense_capacity
+from attractor.papers.text import listed
 from attractor.read import Exponential, Polynomial, Separation
 
 DATA = "random patterns of -1 and 1"
@@ -78,7 +79,3 @@ class Capacities:
         slope, intercept = log_log_slope(neurons, self.means(neurons))
         ends = (float(neurons[0]), float(neurons[-1]))
         return Series(label, ends, tuple(exp(intercept) * end**slope for end in ends), style="guide")
-
-
-def listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
