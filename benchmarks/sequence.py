@@ -97,4 +97,6 @@ def targets(found: list[dict[str, Any]], sizes: Sizes) -> list[Target]:
         ratio = one["race"].ratio(OURS, BARE)
         claim = f"{sizes.steps:,} steps at d = {sizes.dim}, {one['network']}, batch {one['batch']}: time over its products"
         listed.append(Target(claim, f"<= {LIMIT:g}", str(ratio), ratio.median <= LIMIT))
+        claim = f"sequence recalled, {one['network']}, batch {one['batch']}"
+        listed.append(Target(claim, "yes", "yes" if one["right"] else "no", one["right"]))
     return listed

@@ -70,9 +70,9 @@ PSEUDO_INVERSE = Contender("Hopfield, pseudo-inv.", lambda dim: HopfieldMemory(d
 STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="storkey"), binary=True)
 
 KERNEL = Contender("learned kernel", KernelMemory, monotone=False, learn=learn_kernel)
-# descends by whole soft-max reads; at beta = 60 / d the kernels of a few hundred images still overlap little
+# descends by whole soft-max reads; at half of this beta the kernels of a few hundred small images overlap: recalls end between them
 RANDOM_FEATURES = Contender(
-    "random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=60 / dim, alpha=1.0), monotone=True
+    "random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=480 / dim, alpha=1.0), monotone=True
 )
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {

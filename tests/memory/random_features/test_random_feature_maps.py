@@ -122,8 +122,8 @@ def test_projection_and_its_transpose_are_one_matrix(projection):
 
 @pytest.mark.parametrize("projection", PROJECTIONS[1:])
 def test_rows_of_a_group_are_orthogonal(projection):
-    drawn = projection.draw(8, 8, torch.Generator().manual_seed(0)).double()
-    rows = projection.apply(drawn, torch.eye(8, dtype=torch.float64), 8).T
+    drawn = projection.draw(16, 16, torch.Generator().manual_seed(0)).double()
+    rows = projection.apply(drawn, torch.eye(16, dtype=torch.float64), 16).T
     products = rows @ rows.T
     assert float((products - products.diagonal().diag()).abs().max()) < 1e-5
     assert float(products.diagonal().std()) > 0.1
@@ -143,6 +143,27 @@ def test_orthogonal_rows_are_unbiased_and_better_at_low_beta(projection, feature
     mine, plain = (estimates(feature_map, 1.0, x, y, 3000, one, count) for one in (projection, Gaussian()))
     assert abs(float(mine.mean()) - kernel) < 4 * float(mine.std()) / 3000**0.5 + (0.003 if projection.name == "hadamard" else 0)
     assert float(mine.var()) < 0.9 * float(plain.var())
+
+
+@pytest.mark.parametrize("dim", [2, 4])
+def test_hadamard_rows_of_few_dimensions_are_mixed_enough(dim):
+    x = torch.zeros(2, dim, dtype=torch.float64)
+    x[1, 0] = 1.0
+    features = RandomFeatures(dim, 40_000, SinCos(), Hadamard(), "seeded", seed=1)
+    cosines = torch.cat([(features.project(block, x)[1] * 1.0).cos() for block in features.blocks(x)])
+    assert float(cosines.mean()) == pytest.approx(exp(-0.5), abs=0.015)
+    lengths = torch.cat([block.drawn[3].flatten() for block in features.blocks(x)])
+    assert float(lengths.square().mean()) == pytest.approx(features.group, rel=0.02)
+
+
+def test_drawing_hadamard_rows_takes_no_square_matrix():
+    rows, alive = 4096, []
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        Hadamard().draw(64, rows, torch.Generator().manual_seed(0))
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            alive.append(event.nbytes() + (alive[-1] if alive else 0))
+    assert max(alive) < rows * rows
 
 
 def test_walsh_hadamard_is_orthonormal_and_its_own_inverse():

@@ -1,5 +1,6 @@
 """The memory of random features, beside the exact one."""
 
+import warnings
 from functools import partial
 
 import pytest
@@ -7,9 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor import DenseMemory, Euclidean, Memory, NotConvergedWarning, SoftMax
+from attractor import AttractorWarning, DenseMemory, Euclidean, Memory, NotConvergedWarning, SoftMax
 from attractor.memory.random_features import ArcCosine, PolynomialMap, RandomFeatureMemory, features
+from attractor.memory.random_features.descent import Field, Way, descend
 from attractor.testing import check_memory
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*are long for the positive features")
 
 GAUSSIAN_MAPS = ["sincos", "cos", "exp", "expexp"]
 
@@ -180,7 +184,7 @@ def test_size_does_not_grow_with_the_patterns():
     assert {name: one.shape for name, one in few.state_dict().items()} == {
         name: one.shape for name, one in many.state_dict().items()
     }
-    assert few.size().numbers == many.size().numbers == 400 + 3 * 8 + 3 + 200 * 8
+    assert few.size().numbers == many.size().numbers == 400 + 3 * 8 + 5 + 200 * 8
     assert many.size().exact_numbers == 80_000 > many.size().numbers
     seeded = stored(normal(10), features=200, storage="seeded")
     assert seeded.size().numbers == few.size().numbers - 200 * 8
@@ -351,7 +355,7 @@ def test_center_changes_no_kernel_and_serves_positive_maps():
         ({"energy": "cube"}, "energy"), ({"feature_map": PolynomialMap(2), "energy": "log"}, "energy"),
         ({"similarity": "cosine"}, "similarity"), ({"feature_map": "arc-cosine", "similarity": "euclidean"}, "similarity"),
         ({"center": torch.zeros(3)}, "center"), ({"center": torch.full((4,), torch.nan)}, "center"),
-        ({"feature_map": "arc-cosine", "center": True}, "center"), ({"seed": -1}, "seed"),
+        ({"feature_map": "arc-cosine", "center": True}, "center"), ({"seed": -1}, "seed"), ({"seed": 2**70}, "seed"),
     ],
 )  # fmt: skip
 def test_wrong_settings_are_refused(arguments, name):
@@ -403,9 +407,193 @@ def test_seeded_memory_never_holds_its_projections():
     assert 4 * kept.size().numbers > 400e6 > 100e6 > 4 * seeded.size().numbers
 
 
-def test_peak_memory_of_storing_does_not_grow_with_the_patterns():
+@pytest.mark.parametrize("given", [{}, {"similarity": "dot"}, {"feature_map": "exp"}, {"center": True}])
+def test_peak_memory_of_storing_does_not_grow_with_the_patterns(given):
     def peak(rows):
-        patterns, memory = normal(rows, 32, dtype=torch.float32), RandomFeatureMemory(32, features=64)
+        patterns = normal(rows, 32, dtype=torch.float32) / 20
+        memory = RandomFeatureMemory(32, features=64, beta=1.0, **given)
         return peak_bytes(lambda: memory.store(patterns))
 
-    assert peak(100_000) < peak(10_000) + 3e6
+    assert peak(100_000) < peak(10_000) + 1.5e6
+
+
+@pytest.mark.parametrize("given", [{"similarity": "dot", "beta": 30.0}, {"feature_map": "exp", "beta": 1.0}])
+def test_memory_that_forgot_everything_is_as_new(given):
+    long, patterns = 6 + normal(3), normal(5, seed=1) / 5
+    used, new = (RandomFeatureMemory(8, features=500, **given) for _ in range(2))
+    used.store(patterns if "feature_map" not in given else long)
+    if "feature_map" not in given:
+        used.store(patterns * 8)
+        used.forget(torch.cat([patterns, patterns * 8]))
+    else:
+        used.forget(long)
+    assert all(torch.equal(value, new.state_dict()[name]) for name, value in used.state_dict().items() if name != "counts")
+    used.store(patterns)
+    new.store(patterns)
+    assert torch.equal(used.energy(patterns), new.energy(patterns)) and torch.equal(used.center, new.center)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("length", [1.0, 2.0, 3.0])
+def test_forgetting_heavy_patterns_spares_the_others_or_is_refused(dtype, length):
+    heavy, light = (normal(rows, seed=rows, dtype=dtype) for rows in (2, 5))
+    heavy, light = (length * heavy / heavy.norm(dim=-1, keepdim=True), light / 12)
+    make = partial(stored, features=4000, beta=10.0, similarity="dot")
+    memory, wanted = make(torch.cat([light, heavy])), make(light).energy(light)
+    before = memory.sums.clone()
+    if length == 3.0 or (length == 2.0 and dtype == torch.float32):
+        with pytest.raises(ValueError, match="outweigh"):
+            memory.forget(heavy)
+        assert torch.equal(memory.sums, before) and len(memory) == 7
+    else:
+        memory.forget(heavy)
+        assert not bool(memory.clipped(light).any())
+        torch.testing.assert_close(memory.energy(light), wanted, rtol=0, atol=2e-3)
+
+
+def test_forgetting_others_than_those_stored_is_refused():
+    memory = stored(normal(4), features=200)
+    with pytest.raises(ValueError, match="not all those stored"):
+        memory.forget(normal(4, seed=1))
+    assert len(memory) == 4 and bool(memory.sums.any())
+
+
+def test_sums_stay_float64_in_every_precision(tmp_path):
+    memory = stored(torch.eye(4).repeat(30_000, 1), features=200, beta=2.0)
+    wanted = memory.energy(torch.eye(4))
+    for place, moved in enumerate((memory.half(), memory.bfloat16(), memory.float())):
+        assert {buffer.dtype for buffer in moved.buffers()} == {torch.float64, torch.int64}
+        assert torch.equal(moved.energy(torch.eye(4)), wanted)
+        moved.save(tmp_path / str(place))
+        assert torch.equal(Memory.load(tmp_path / str(place)).energy(torch.eye(4)), wanted)
+
+
+def test_sums_of_other_features_are_not_loaded():
+    memory = stored(torch.eye(4), features=200, beta=2.0, seed=0)
+    for other in ({"seed": 1}, {"beta": 3.0}, {"projection": "orthogonal"}, {"similarity": "dot"}):
+        empty = RandomFeatureMemory(4, **{"features": 200, "beta": 2.0, "seed": 0} | other)
+        with pytest.raises(ValueError, match=next(iter(other))):
+            empty.load_state_dict(memory.state_dict())
+        assert len(empty) == 0 and not bool(empty.sums.any())
+
+
+def test_all_settings_are_saved(tmp_path):
+    given = {"beta": 3.0, "similarity": "dot", "energy": "sum", "center": True, "alpha": 0.7, "seed": 5, "storage": "seeded"}
+    memory = RandomFeatureMemory(4, features=100, **given)
+    memory.save(tmp_path)
+    loaded = Memory.load(tmp_path)
+    assert loaded.configuration(tmp_path) == memory.configuration(tmp_path)
+    for one in (memory, loaded):
+        one.store(torch.eye(4) + 3)
+    assert torch.equal(loaded.center, memory.center) and bool(loaded.center.any())
+    assert (loaded.similarity, loaded.form, loaded.alpha) == ("dot", "sum", 0.7)
+
+
+def test_own_feature_maps_are_not_saved(tmp_path):
+    class Doubled(PolynomialMap):
+        name = "doubled"
+
+    memory = stored(torch.eye(4), features=100, feature_map=Doubled(2))
+    with pytest.raises(ValueError, match="feature_map"):
+        memory.save(tmp_path / "memory")
+    assert not (tmp_path / "memory").exists()
+
+
+def test_dot_products_weigh_by_lengths_that_no_center_changes():
+    patterns, states, beta = normal(10) / 3 + 0.5, normal(4, seed=1) / 3 + 0.5, 2.0
+    memory = stored(patterns, features=100_000, beta=beta, similarity="dot", center=torch.full((8,), 0.5))
+    scores = beta / 2 * patterns.square().sum(-1) - beta / 2 * torch.cdist(states, patterns) ** 2
+    torch.testing.assert_close(memory.energy(states), -scores.logsumexp(-1) / beta, rtol=0, atol=0.02)
+
+
+def test_moments_are_those_of_what_is_left():
+    patterns = normal(9)
+    memory = stored(patterns, features=50, center=torch.ones(8))
+    memory.forget(patterns[5:])
+    torch.testing.assert_close(memory.moments, torch.stack([patterns[:5].sum(0), patterns[:5].square().sum(0)]))
+    torch.testing.assert_close(memory._mean_square(), (patterns[:5] - 1).square().mean(0))
+
+
+def test_bound_holds_for_patterns_of_unequal_length():
+    patterns = normal(100, 16)
+    patterns *= torch.cat([torch.full((95,), 0.05), torch.full((5,), 2.4)])[:, None] / patterns.norm(dim=-1, keepdim=True)
+    for seed in range(3):
+        told = stored(patterns, features=4096, beta=2.0, similarity="dot", seed=seed).error_estimate(0.9 * patterns[-2:])
+        assert bool((told.standard_error < told.bound).all()) and bool(told.bound.isfinite().all())
+    one = stored(patterns[-1:], features=4096, beta=2.0, similarity="dot")
+    kernel = float((2.0 * (patterns[-1] @ patterns[-1] - patterns[-1] @ patterns[-1] / 2)).exp())
+    torch.testing.assert_close(
+        one.error_estimate(patterns[-1:]).bound, torch.tensor([kernel * (0.5 / 4096) ** 0.5 / kernel / 2], dtype=torch.float64)
+    )
+
+
+def test_sums_within_their_own_noise_have_an_infinite_standard_error():
+    memory, far = stored(normal(200) * 5, features=2000, beta=30.0), normal(60, seed=2) * 9 + 20
+    told, clipped = memory.error_estimate(far), memory.clipped(far)
+    assert not bool(clipped.all()) and float(told.standard_error.isinf().double().mean()) > 0.95
+    assert bool(told.bound[told.standard_error.isinf()].isinf().all())
+
+
+def test_long_vectors_of_positive_features_are_warned_of():
+    patterns = normal(10)
+    patterns *= 3 / patterns.norm(dim=-1, keepdim=True)
+    memory = RandomFeatureMemory(8, features=2000, beta=1.0, feature_map="exp", center=False)
+    with pytest.warns(AttractorWarning, match="patterns are long"):
+        memory.store(patterns)
+    with pytest.warns(AttractorWarning, match="states are long"):
+        memory.error_estimate(patterns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stored(patterns / 3, features=2000, beta=1.0, feature_map="exp", center=False).error_estimate(patterns / 3)
+
+
+def test_short_steps_are_no_rest():
+    patterns = binary(20, 32)
+    memory, cues = stored(patterns, features=4000, beta=20.0), binary(5, 32, seed=1) * 0.3 + patterns[:5] * 0.7
+    short = memory.recall(cues, alpha=1e-7, max_steps=20)
+    assert not bool(short.converged.any())
+    rest = memory.recall(cues, max_steps=2000)
+    assert bool(rest.converged.any())
+    assert float((0.1 * memory.force(rest.patterns[rest.converged])).abs().max()) <= 1e-6
+
+
+def test_states_that_no_step_improves_do_not_converge():
+    memory = stored(binary(50, 64), features=500, beta=30.0)
+    cues = torch.where(torch.rand(50, 64, generator=torch.Generator().manual_seed(1)) < 0.1, 0.125 - binary(50, 64), binary(50, 64))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = memory.recall(cues, alpha=1.0, max_steps=500)
+    moved = 0.1 * memory.force(found.patterns).abs().amax(-1) / found.patterns.abs().amax(-1).clamp_min(1)
+    assert float(moved.max()) > 1e-6 and bool((moved[found.converged] <= 1e-6).all())
+
+
+def test_shortened_steps_grow_again():
+    asked = []
+
+    def walled(states):
+        asked.append(float(states))
+        energy = torch.where((states - 1.5).abs() < 0.1, 10.0, -states)[:, 0]
+        return Field(energy, torch.ones_like(states), torch.zeros(len(states), dtype=torch.bool))
+
+    descend(walled, torch.tensor([[0.5]]), None, None, Way(1.0, 1.0, 1e-6, 5, False))
+    assert asked == [0.5, 1.5, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_polynomial_recall_starts_at_the_length_it_keeps():
+    patterns = normal(6, 16) + 0.5
+    memory = stored(patterns, features=2000, feature_map=PolynomialMap(2))
+    known = torch.rand(10, 16, generator=torch.Generator().manual_seed(3)) < 0.5
+    found = memory.recall(normal(10, 16, seed=4), known, trace=True)
+    lengths = torch.stack([state.masked_fill(known, 0).norm(dim=-1) for state in found.trace])
+    torch.testing.assert_close(lengths, memory._radius(patterns[:1], known)[:, 0].expand_as(lengths))
+    assert float(found.trace.energies.diff(dim=0).max()) <= 1e-9 * float(found.trace.energies.abs().max())
+
+
+def test_empty_memory_keeps_the_center_it_was_given():
+    full = stored(normal(3) / 3, features=100, beta=1.0, center=torch.ones(8))
+    for center in (torch.zeros(8), False):
+        with pytest.raises(ValueError, match="center"):
+            RandomFeatureMemory(8, features=100, beta=1.0, center=center).merge(full)
+    waiting = RandomFeatureMemory(8, features=100, beta=1.0, center=True)
+    waiting.merge(full)
+    assert torch.equal(waiting.center, full.center) and torch.equal(waiting.energy(normal(2) / 3), full.energy(normal(2) / 3))

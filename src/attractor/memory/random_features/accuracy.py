@@ -2,8 +2,9 @@
 
 The estimate of a sum of kernels is a mean over features, so that its standard error falls as `1/sqrt(Y)` and can be read off the
 scatter between independent groups of features. From above it is bounded without a look at the scatter: no kernel's estimate varies
-by more than `v/Y`, and the deviations of `K` of them add up at worst, to `K sqrt(v / Y)`. Through the logarithm an error of the sum
-`s` becomes `1 / (beta s)` of it, hence the factor `K exp(beta E) / beta` of the paper's bound.
+by more than `v/Y`, and the deviations of kernels of the weights `w` add up at worst, to `sum w sqrt(v / Y)`. Through the logarithm
+an error of the sum `s` becomes `1 / (beta s)` of it, hence the factor `K exp(beta E) / beta` of the paper's bound, where all `K`
+weights are 1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from attractor.memory.random_features.landscape import Landscape
 
 LEAST_GROUPS = 2
 FEATURES_PER_GROUP = 64
+# a sum of kernels below so many of its own standard errors may be noise alone
+LEAST_SIGNAL = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +29,11 @@ class ErrorEstimate:
 
     Attributes:
         energy: `(b,)`, as estimated.
-        standard_error: `(b,)` of the energy, from the scatter between groups of features; infinite for a clipped state, whose
-            sum of kernels is lost in the noise.
-        bound: `(b,)`, what the standard error does not exceed. Where the variance depends on the length of the patterns (positive
-            and polynomial maps, products in the place of distances), it is that for patterns of the root mean square length.
+        standard_error: `(b,)` of the energy, from the scatter between groups of features. Infinite where a logarithm is taken of
+            a sum of kernels that is lost in the noise: below three of its own standard errors, or clipped. For positive maps it
+            is too small where `beta |x|^2` exceeds about 2: the features that matter there are too rare to be among those drawn.
+        bound: `(b,)`, what the true standard error does not exceed, from the weights of the patterns and from the longest; infinite
+            where the standard error is.
     """
 
     energy: Tensor
@@ -54,8 +58,10 @@ class Size:
     exact_operations: int
 
 
-def error_estimate(landscape: Landscape, states: Tensor, patterns: int, length: float, centred: float) -> ErrorEstimate:
-    """The accuracy of the energy at `states (b, dim)` with `patterns` stored, of the mean squared `length`, `centred` from center.
+def error_estimate(landscape: Landscape, states: Tensor, weight: Tensor, longest: float) -> ErrorEstimate:
+    """The accuracy of the energy at `states (b, dim)` with kernels of the sum `weight` stored, `exp(log_scale)` of which is kept.
+
+    `longest` is the largest squared length of a pattern from the center.
 
     Raises:
         ValueError: all features depend on each other.
@@ -69,15 +75,16 @@ def error_estimate(landscape: Landscape, states: Tensor, patterns: int, length: 
     scale = features.feature_map.scale / features.count
     total = values.sum(0)
     slope = scale * log_factor.exp() if landscape.form == "sum" else 1 / total.abs()
-    error = standard_error(values, sizes) * slope / geometry.beta
+    deviation = standard_error(values, sizes)
     squares = (states.double() - geometry.center).square().sum(-1).tolist()
-    largest = [features.feature_map.largest_variance(square, centred, geometry.beta) for square in squares]
-    log_bound = (torch.tensor(largest, dtype=torch.float64) / features.count).log().to(total) / 2 + log(patterns / geometry.beta)
-    if features.feature_map.gaussian and geometry.similarity == "dot":
-        log_bound = log_bound + geometry.beta / 2 * length
+    largest = [features.feature_map.largest_variance(square, longest, geometry.beta) for square in squares]
+    log_bound = (torch.tensor(largest, dtype=torch.float64) / features.count).log().to(total) / 2 - log(geometry.beta)
+    log_bound = log_bound + (weight.log() + landscape.log_scale).to(total)
+    lost = field.clipped
     if landscape.form == "log":
         log_bound = log_bound - (total.abs() * scale).log() - log_factor
-    lost = field.clipped
+        lost = lost | (total <= LEAST_SIGNAL * deviation)
+    error = deviation * slope / geometry.beta
     return ErrorEstimate(field.energy, error.masked_fill(lost, torch.inf), log_bound.exp().masked_fill(lost, torch.inf))
 
 

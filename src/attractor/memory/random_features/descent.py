@@ -3,6 +3,9 @@
 A state moves by `alpha` times the force, or by half of that, and half again, where the energy would rise: next to the noise floor
 the logarithm is so steep that no fixed step is short enough. Where the energy has no lower bound the length of the free part is
 kept, and the state turns by `alpha` towards the direction of the force, as in a power iteration.
+
+Whether a state is at rest is judged by a step of one given length, whatever the length of the steps taken: a short step that hardly
+moves a state shows no rest.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ class Field(NamedTuple):
 
 
 class Way(NamedTuple):
-    """How to descend: by steps of `alpha`, at rest below `tol`, at most `max_steps` tries, `keep_trace` of the states."""
+    """How to descend: by steps of `alpha`, at rest where a step of `judged` is below `tol`, in `max_steps` tries, with a trace."""
 
     alpha: float
+    judged: float
     tol: float
     max_steps: int
     keep_trace: bool
@@ -65,15 +69,13 @@ def descend(field: Callable[[Tensor], Field], states: Tensor, free: Tensor | Non
     passed = [(states, energy.clone())]
     while True:
         here, stuck = states[active], clipped[active]
-        moved = here + alphas[active, None] * force[active]
-        if radius is not None:
-            mask = None if free is None else free[active]
-            moved = turned(here, force[active], mask, radius[active], alphas[active, None])
-        held = stuck[:, None] if free is None else stuck[:, None] | ~free[active]
-        moved = torch.where(held, here, moved)
-        rests = (moved - here).abs().amax(-1) <= way.tol * here.abs().amax(-1).clamp_min(1)
+        loose = ~stuck[:, None] if free is None else ~stuck[:, None] & free[active]
+        length = None if radius is None else radius[active]
+        whole = stepped(here, force[active], loose, length, torch.full_like(alphas[active, None], way.judged))
+        moved = stepped(here, force[active], loose, length, alphas[active, None])
+        rests = (whole - here).abs().amax(-1) <= way.tol * here.abs().amax(-1).clamp_min(1)
         converged[active] = rests & ~stuck
-        goes_on = ~rests & (tries[active] < way.max_steps)
+        goes_on = ~rests & (moved != here).any(-1) & (tries[active] < way.max_steps)
         active, moved = active[goes_on], moved[goes_on]
         if len(active) == 0:
             break
@@ -91,8 +93,13 @@ def descend(field: Callable[[Tensor], Field], states: Tensor, free: Tensor | Non
     return Rest(states, energy, clipped, steps, converged, trace)
 
 
-def turned(states: Tensor, force: Tensor, free: Tensor | None, radius: Tensor, alpha: Tensor) -> Tensor:
+def stepped(states: Tensor, force: Tensor, free: Tensor, radius: Tensor | None, alpha: Tensor) -> Tensor:
+    """The free entries of `states` moved by `alpha` times the force, or turned where a radius is kept."""
+    moved = states + alpha * force if radius is None else turned(states, force, free, radius, alpha)
+    return torch.where(free, moved, states)
+
+
+def turned(states: Tensor, force: Tensor, free: Tensor, radius: Tensor, alpha: Tensor) -> Tensor:
     """The free part of `states`, turned by `alpha` towards the force, at the length `radius`."""
-    if free is not None:
-        states, force = states.masked_fill(~free, 0), force.masked_fill(~free, 0)
+    states, force = states.masked_fill(~free, 0), force.masked_fill(~free, 0)
     return radius * normalize((1 - alpha) * states + alpha * radius * normalize(force, dim=-1), dim=-1)

@@ -40,7 +40,8 @@ class FeatureMap(ABC):
         rows: projections for each feature.
         scale: factor of the estimate.
         damping: power of `exp(-beta |x|^2)` in `phi`.
-        floor: the least estimate of a sum of kernels that is told from noise; 0 for positive features.
+        floor: the least estimate of a sum of kernels of which a logarithm is taken; 0 for positive features. It is far below the
+            noise, about `sqrt(K / 2Y)` for `K` patterns: see `ErrorEstimate`.
         gaussian: whether the kernel is `exp(-beta/2 |x - y|^2)`, of which a logarithm may be taken.
     """
 

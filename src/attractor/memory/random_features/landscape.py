@@ -38,12 +38,17 @@ class Geometry:
         """The factor of a vector in its projections."""
         return math.sqrt(self.beta) if self.features.feature_map.gaussian else 1.0
 
-    def log_weights(self, patterns: Tensor) -> Tensor:
-        """The logarithm `(n,)`, float64, of what the features of a pattern are multiplied by."""
+    def log_kernel_weights(self, patterns: Tensor) -> Tensor:
+        """The logarithm `(n,)`, float64, of what the kernel of a pattern is multiplied by."""
         log_weights = patterns.new_zeros(len(patterns), dtype=torch.float64)
         if self.features.feature_map.gaussian and self.similarity == "dot":
             # exp(beta x.xi) is the Gaussian kernel times exp(beta/2 |x|^2) and this; the length is not a matter of the center
             log_weights += self.beta / 2 * patterns.square().sum(-1, dtype=torch.float64)
+        return log_weights
+
+    def log_weights(self, patterns: Tensor) -> Tensor:
+        """The logarithm `(n,)`, float64, of what the features of a pattern are multiplied by."""
+        log_weights = self.log_kernel_weights(patterns)
         if self.features.feature_map.damping:
             log_weights -= self.scaled(patterns).square().sum(-1, dtype=torch.float64)
         return log_weights

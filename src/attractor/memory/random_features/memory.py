@@ -7,16 +7,18 @@ which `E[phi(x) . phi(y)]` is the kernel, the sum over patterns moves inside the
 
 `T` has the size of the features, however many patterns there are: storing adds to it, forgetting takes away, merging adds two.
 Recall descends on `E~`. Its error falls as `1/sqrt(Y)` with the number `Y` of features and grows with the number of patterns and
-with the energy.
+with the energy. What remains after forgetting is exact to the rounding of what was there before: next to patterns of far larger
+weight (long ones compared by products) it is lost, and forgetting those is refused.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -24,9 +26,16 @@ from torch import Tensor
 from attractor.errors import NotConvergedWarning
 from attractor.memory.base import IfPresent, Memory, register
 from attractor.memory.random_features.accuracy import ErrorEstimate, Size, error_estimate
-from attractor.memory.random_features.catalogue import feature_map_from
-from attractor.memory.random_features.checks import check_reach, check_step, checked_center, chosen
-from attractor.memory.random_features.descent import Rest, Way, descend
+from attractor.memory.random_features.catalogue import FEATURE_MAPS, feature_map_from
+from attractor.memory.random_features.checks import (
+    check_reach,
+    check_seed,
+    check_step,
+    checked_center,
+    chosen,
+    warn_of_heavy_tails,
+)
+from attractor.memory.random_features.descent import Rest, Way, descend, stepped
 from attractor.memory.random_features.feature_maps import FeatureMap
 from attractor.memory.random_features.features import VECTORS_AT_ONCE, RandomFeatures, Storage
 from attractor.memory.random_features.landscape import Compared, Form, Geometry, Landscape
@@ -45,14 +54,29 @@ from attractor.validation import (
 
 DTYPES = (torch.float32, torch.float64)
 NUMBERS_PER_BATCH = 2**23
+# what is left after forgetting is lost below so many times the rounding of what went, and is more than rounding above this share
+LEAST_LEFT = 100
+MOST_ROUNDING = 0.01
+
+
+class Added(NamedTuple):
+    """What patterns add to a memory: to its `sums`, `moments` and `weight`; the root of their summed squared weights, `spread`, and
+    the `longest` of their squared lengths from the center."""
+
+    sums: Tensor
+    moments: Tensor
+    weight: Tensor
+    spread: Tensor
+    longest: Tensor
 
 
 @register("random_features")
 class RandomFeatureMemory(Memory):
     """A dense associative memory of fixed size.
 
-    It keeps sums of features, not patterns: `Recall.index`, `score` and `margin` are None. The sums are float64 and part of the
-    `state_dict`. Patterns at distances of about `1/sqrt(beta)` or more can be told apart.
+    It keeps sums of features, not patterns: `Recall.index`, `score` and `margin` are None. The sums are part of the
+    `state_dict` and stay float64 whatever precision the module is moved to. Patterns at distances of about `2/sqrt(beta)` or more
+    can be told apart: below that the exact energy has one minimum between the two.
 
     Args:
         dim: width of a pattern.
@@ -63,11 +87,13 @@ class RandomFeatureMemory(Memory):
         storage: `"stored"` keeps the projections, `dim Y` numbers; `"seeded"` draws them again at each use, with equal results.
         energy: `"log"`, or `"sum"`: the sum of kernels without its logarithm. Default: `"log"` for the Gaussian kernel, `"sum"`,
             the only choice, for polynomial ones.
-        similarity: `"euclidean"`; or `"dot"` for `exp(beta x.xi)` in the place of the Gaussian kernel. Default: Euclidean for the
-            Gaussian kernel; polynomial ones compare by products as they are.
+        similarity: `"euclidean"`; or `"dot"` for the energy `|x|^2 / 2 - 1/beta log sum_mu exp(beta x.xi_mu)`: each Gaussian
+            kernel is weighed by `exp(beta/2 |xi|^2)`. With `energy="sum"` the state's own length stays inside the sum:
+            `-1/beta sum_mu exp(beta x.xi_mu - beta/2 |x|^2)`. Default: Euclidean for the Gaussian kernel; polynomial ones compare
+            by products as they are.
         center: a vector `(dim,)` to subtract from all that is compared, which changes no Gaussian kernel and lowers the variance
-            of the positive maps; True for the mean of the first patterns stored; False for none. Default: True for the positive
-            maps.
+            of the positive maps; True for the mean of the patterns that an empty memory stores first; False for none. Default: True
+            for the positive maps.
         alpha: step of the descent, in (0, 1]; of the exact energy, 1 is the soft-max read of a `DenseMemory`.
         seed: of the projections. Only memories of one seed can be merged.
 
@@ -87,6 +113,8 @@ class RandomFeatureMemory(Memory):
     log_scale: Tensor
     center: Tensor
     moments: Tensor
+    weight: Tensor
+    longest: Tensor
     counts: Tensor
 
     def __init__(
@@ -112,7 +140,7 @@ class RandomFeatureMemory(Memory):
         if storage not in ("stored", "seeded"):
             raise ValueError(f"storage must be 'stored' or 'seeded', got {storage!r}")
         count, kind = check_count("features", features), projection_from(projection)
-        self.features = RandomFeatures(dim, count, self.map, kind, storage, check_count("seed", seed, 0))
+        self.features = RandomFeatures(dim, count, self.map, kind, storage, check_seed(seed))
         self.form: Form = chosen("energy", energy, ("log", "sum") if self.map.gaussian else ("sum",), self.map)
         self.similarity: Compared = chosen(
             "similarity", similarity, ("euclidean", "dot") if self.map.gaussian else ("dot",), self.map
@@ -127,6 +155,9 @@ class RandomFeatureMemory(Memory):
         self.register_buffer("center", checked_center(center, dim) if isinstance(center, Tensor) else torch.zeros(dim).double())
         # sums of the stored entries and of their squares
         self.register_buffer("moments", torch.zeros(2, dim, dtype=torch.float64))
+        # the sum of the weights of the stored kernels, kept like the sums, and the largest squared length from the center
+        self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("longest", torch.zeros((), dtype=torch.float64))
         # patterns stored minus forgotten, and ids given out so far
         self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
 
@@ -169,17 +200,21 @@ class RandomFeatureMemory(Memory):
         if if_present != "add":
             raise ValueError(f"if_present must be 'add', got {if_present!r}")
         self._check_patterns(patterns)
-        first, device = int(self.counts[1]), patterns.device
-        starts = first == 0
-        geometry = self._geometry(patterns.double().mean(0) if starts and self.centers_on_first else self.center.to(device))
+        first, device, starts = int(self.counts[1]), patterns.device, len(self) == 0
+        center = self.center.to(device)
+        if starts and self.centers_on_first:
+            center = torch.stack([some.sum(0, dtype=torch.float64) for some in patterns.split(VECTORS_AT_ONCE)]).sum(0)
+            center /= len(patterns)
+        geometry = self._geometry(center)
         check_reach("patterns", patterns, geometry)
-        log_weights = geometry.log_weights(patterns)
-        log_scale = log_weights.max().to(self.log_scale.dtype)
+        log_scale = torch.stack([geometry.log_weights(some).max() for some in patterns.split(VECTORS_AT_ONCE)]).max()
         log_scale = log_scale if starts else torch.maximum(self.log_scale, log_scale)
-        sums, moments = self._added(patterns, log_weights - log_scale, geometry)
-        old = self.sums.to(device) * (self.log_scale.to(device) - log_scale).exp()
-        self.sums, self.log_scale, self.center = old + sums, log_scale, geometry.center.to(self.center.dtype)
-        self.moments = self.moments.to(device) + moments
+        added = self._added(patterns, log_scale, geometry)
+        warn_of_heavy_tails("patterns", patterns, geometry)
+        shrunk = (self.log_scale.to(device) - log_scale).exp()
+        self.sums, self.weight = self.sums.to(device) * shrunk + added.sums, self.weight.to(device) * shrunk + added.weight
+        self.log_scale, self.center = log_scale, center
+        self.moments, self.longest = self.moments.to(device) + added.moments, self.longest.to(device).maximum(added.longest)
         self.counts = self.counts.to(device) + len(patterns)
         return torch.arange(first, first + len(patterns), device=device)
 
@@ -187,9 +222,13 @@ class RandomFeatureMemory(Memory):
     def forget(self, patterns: Tensor) -> None:
         """Take `patterns (n, dim)`, stored ones, out of the sums again.
 
+        Sums cannot tell whether patterns were stored, except where all are forgotten at once: what is left must then be nothing.
+        A memory that has forgotten everything is as new, apart from its running numbers.
+
         Raises:
             TypeError: ids came instead of patterns.
-            ValueError: wrong shape or dtype, NaN or infinity, or more patterns than are stored; nothing is forgotten then.
+            ValueError: wrong shape or dtype, NaN or infinity, more patterns than are stored, as many as are stored but others, or
+                patterns whose weight is so large that those left would be lost in their rounding; nothing is forgotten then.
         """
         if isinstance(patterns, Tensor) and not patterns.is_floating_point():
             raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
@@ -198,10 +237,22 @@ class RandomFeatureMemory(Memory):
             raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
         geometry = self._geometry(self.center)
         check_reach("patterns", patterns, geometry)
-        sums, moments = self._added(patterns, geometry.log_weights(patterns) - self.log_scale, geometry)
-        # what is left of nothing is rounding
-        left = float(len(patterns) < len(self))
-        self.sums, self.moments = (self.sums - sums) * left, (self.moments - moments) * left
+        added = self._added(patterns, self.log_scale, geometry)
+        sums, weight = self.sums - added.sums, self.weight - added.weight
+        if len(patterns) == len(self):
+            if float(sums.norm()) > MOST_ROUNDING * float(self.sums.norm()):
+                raise ValueError(f"patterns must be stored ones, got {len(patterns)} that are not all those stored")
+            self._clear()
+            return
+        if float(weight) < LEAST_LEFT * torch.finfo(patterns.dtype).eps * float(added.spread):
+            raise ValueError(
+                "patterns must not outweigh the others by so much that those are lost in their rounding: "
+                f"{float(weight / added.weight):.2g} of their weight would be left; store the others in a new memory"
+            )
+        # the floor below which states are clipped follows the weights that are left
+        shrunk = weight.clamp_max(1)
+        self.sums, self.weight, self.log_scale = sums / shrunk, weight / shrunk, self.log_scale + shrunk.log()
+        self.moments = self.moments - added.moments
         self.counts = self.counts - torch.tensor([len(patterns), 0], device=self.counts.device)
 
     @torch.no_grad()
@@ -214,22 +265,21 @@ class RandomFeatureMemory(Memory):
         """
         if not isinstance(other, RandomFeatureMemory):
             raise TypeError(f"other must be a RandomFeatureMemory, got {type(other).__name__}")
-        mine, theirs = self._kernel(), other._kernel()
-        differing = {name: (value, theirs[name]) for name, value in mine.items() if value != theirs[name]}
-        if differing:
-            told = ", ".join(f"{name} {value!r} and {another!r}" for name, (value, another) in differing.items())
+        if told := differences(self._kernel(), other._kernel()):
             raise ValueError(f"other must be built alike, the two differ in {told}")
         center = other.center.to(self.center)
-        if not torch.equal(self.center, center) and len(other) and len(self):
+        # only an empty memory that waits for its center may take one over
+        if not torch.equal(self.center, center) and len(other) and (len(self) or not self.centers_on_first):
             raise ValueError("other must have the same center; give both memories the same vector as center")
         if not len(other):
             return
         log_scale = (
             torch.maximum(self.log_scale, other.log_scale.to(self.log_scale)) if len(self) else other.log_scale.to(self.sums)
         )
-        parts = [(one.sums * (one.log_scale - log_scale).exp()) if len(one) else one.sums for one in (self, other)]
-        self.center = self.center if len(self) else center
-        self.sums, self.log_scale = parts[0] + parts[1].to(parts[0]), log_scale
+        shrunk = [(one.log_scale.to(log_scale) - log_scale).exp() if len(one) else log_scale.new_ones(()) for one in (self, other)]
+        self.sums = self.sums * shrunk[0] + other.sums.to(self.sums) * shrunk[1]
+        self.weight = self.weight * shrunk[0] + other.weight.to(self.weight) * shrunk[1]
+        self.log_scale, self.center, self.longest = log_scale, center, self.longest.maximum(other.longest.to(self.longest))
         self.moments, self.counts = self.moments + other.moments.to(self.moments), self.counts + other.counts.to(self.counts)
 
     @torch.no_grad()
@@ -246,8 +296,9 @@ class RandomFeatureMemory(Memory):
     ) -> Recall:
         """Let the cues descend on the estimated energy.
 
-        A state whose sum of kernels is lost in the noise has no force: it stays where it is, comes back with `converged` False,
-        and a warning says so (`clipped`). More features or a smaller `beta` help.
+        A state whose estimated sum of kernels is nothing or negative has no force: it stays where it is, comes back with
+        `converged` False, and a warning says so (`clipped`). More features or a smaller `beta` help. Others may be lost in the
+        noise and follow it all the same: `error_estimate` tells.
 
         Args:
             cues: `(b, dim)`; what stands at unknown entries is never read.
@@ -256,8 +307,8 @@ class RandomFeatureMemory(Memory):
             alpha: longest step of the descent, in (0, 1]; shorter ones are taken where the energy would rise. Default: that of
                 the memory.
             max_steps: most updates of a state, those included that were taken back because the energy rose.
-            tol: a state is at rest when no entry changes by more than this, relative to its largest entry or 1.
-                Default: 1e-6 in float64, 1e-5 in float32.
+            tol: a state is at rest when a step of the memory's own `alpha` would change no entry by more than this, relative to
+                its largest entry or 1. Default: 1e-6 in float64, 1e-5 in float32.
             trace: keep every state on the way.
             batch_size: recall this many cues at a time. Default: by a memory budget.
 
@@ -268,23 +319,27 @@ class RandomFeatureMemory(Memory):
         known = self._check_states("cues", cues, known)
         alpha = self.alpha if alpha is None else check_step(alpha)
         tol = (1e-6 if cues.dtype == torch.float64 else 1e-5) if tol is None else check_positive("tol", tol)
-        way = Way(alpha, tol, check_count("max_steps", max_steps), trace)
+        way = Way(alpha, self.alpha, tol, check_count("max_steps", max_steps), trace)
         starts = cues if known is None else torch.where(known, cues, (self.moments[0] / len(self)).to(cues.dtype))
         landscape = self._landscape()
         check_reach("cues", starts, landscape.geometry)
         size = max(1, NUMBERS_PER_BATCH // max(self.dim, self.features.width)) if batch_size is None else batch_size
         masks = [None] * -(-len(cues) // check_count("batch_size", size)) if known is None else known.split(size)
-        rests = [
-            descend(landscape.field, some, None if mask is None else ~mask, self._radius(some, mask), way)
-            for some, mask in zip(starts.split(size), masks, strict=True)
-        ]
+        rests = []
+        for some, mask in zip(starts.split(size), masks, strict=True):
+            free, radius = None if mask is None else ~mask, self._radius(some, mask)
+            if free is not None and radius is not None:
+                # the mean of what is stored is shorter than what is stored
+                some = stepped(some, torch.zeros_like(some), free, radius, radius.new_zeros(()))
+            rests.append(descend(landscape.field, some, free, radius, way))
         lost = sum(int(rest.clipped.sum()) for rest in rests)
         if lost:
             warnings.warn(
-                f"{lost} of {len(cues)} states did not come to rest: their sum of kernels is lost in the noise of "
-                f"{self.features.count} features at beta={self.beta:g}, see clipped(). More features or a smaller beta help",
+                f"{lost} of {len(cues)} states did not come to rest: their sum of kernels, estimated by "
+                f"{self.features.count} features at beta={self.beta:g}, is at or below the floor, see clipped(). "
+                "More features or a smaller beta help",
                 NotConvergedWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return Recall.join([recalled(rest) for rest in rests])
 
@@ -316,6 +371,9 @@ class RandomFeatureMemory(Memory):
     def clipped(self, states: Tensor) -> Tensor:
         """Which `(b,)` of `states (b, dim)` have an estimated sum of kernels at or below the floor: no force acts on them.
 
+        The floor only keeps the logarithm finite. Far above it a sum may still be noise, which is about `sqrt(K / 2Y)` for `K`
+        patterns and the map `"sincos"`: such states have an infinite standard error in `error_estimate`.
+
         Raises:
             TypeError, ValueError: as for `energy`.
         """
@@ -329,8 +387,8 @@ class RandomFeatureMemory(Memory):
             TypeError, ValueError: as for `energy`; or all features depend on each other.
         """
         landscape = self._seen(states)
-        length = float(self.moments[1].sum()) / len(self)
-        return error_estimate(landscape, states, len(self), length, float(self._mean_square().sum()))
+        warn_of_heavy_tails("states", states, landscape.geometry)
+        return error_estimate(landscape, states, self.weight, float(self.longest))
 
     def suggest_features(self, states: Tensor, error: float) -> int:
         """How many features bring the standard error of the energy at `states (b, dim)` down to `error`.
@@ -339,13 +397,13 @@ class RandomFeatureMemory(Memory):
         same patterns can tell how large the real one has to be.
 
         Raises:
-            TypeError, ValueError: as for `error_estimate`; `error` is not positive, or a state is clipped.
+            TypeError, ValueError: as for `error_estimate`; `error` is not positive, or a state is lost in the noise.
         """
         check_positive("error", error)
         worst = float(self.error_estimate(states).standard_error.max())
         if math.isinf(worst):
             raise ValueError(
-                f"states must not be clipped, whose error cannot be told from {self.features.count} features: take more"
+                f"states must not be lost in the noise, where no error can be told from {self.features.count} features: take more"
             )
         return max(1, math.ceil(self.features.count * (worst / error) ** 2))
 
@@ -369,17 +427,48 @@ class RandomFeatureMemory(Memory):
             "centers_on_first": self.centers_on_first,
             "alpha": self.alpha,
             "seed": self.features.seed,
-            "dtype": str(self.sums.dtype).removeprefix("torch."),
         }
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
         settings = dict(configuration)
-        feature_map, dtype = feature_map_from(settings.pop("feature_map")), settings.pop("dtype")
-        center = settings.pop("centers_on_first")
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"configuration must have the dtype 'float32' or 'float64', got {dtype!r}")
-        return cls(**settings, feature_map=feature_map, center=center).to(getattr(torch, dtype))
+        feature_map, center = feature_map_from(settings.pop("feature_map")), settings.pop("centers_on_first")
+        return cls(**settings, feature_map=feature_map, center=center)
+
+    def save(self, path: str | Path) -> None:
+        """Write the memory to the folder `path`.
+
+        Raises:
+            ValueError: the feature map is not one of this library, which could not be loaded again.
+        """
+        if FEATURE_MAPS.get(getattr(self.map, "name", "")) is not type(self.map):
+            raise ValueError(
+                f"feature_map must be one of {sorted(FEATURE_MAPS)} to be saved, got {self.map!r}; save the state_dict"
+            )
+        super().save(path)
+
+    def get_extra_state(self) -> Tensor:
+        """What the sums are sums of, as text in bytes: a `state_dict` says nothing without it."""
+        return torch.tensor(list(json.dumps(self._kernel()).encode()), dtype=torch.uint8)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Nothing to set: `state` was compared before anything was loaded."""
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        if (state := state_dict.get(f"{prefix}_extra_state")) is not None:
+            told = differences(self._kernel(), json.loads(bytes(state.tolist())))
+            if told:
+                raise ValueError(f"state_dict must be that of a memory built alike, the two differ in {told}")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RandomFeatureMemory:
+        kept = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        for name, before in kept.items():
+            # sums of many features need their digits
+            after = getattr(self, name)
+            setattr(self, name, after if after.dtype == before.dtype else before.to(after.device))
+        return self
 
     def _kernel(self) -> dict[str, Any]:
         """The settings that two memories must share for their sums to be added."""
@@ -388,7 +477,7 @@ class RandomFeatureMemory(Memory):
             "dim": self.dim,
             "features": features.count,
             "beta": self.beta,
-            "feature_map": self.map,
+            "feature_map": self.map.settings(),
             "projection": features.projection.name,
             "similarity": self.similarity,
             "seed": features.seed,
@@ -407,15 +496,25 @@ class RandomFeatureMemory(Memory):
         check_reach("states", states, landscape.geometry)
         return landscape
 
-    def _added(self, patterns: Tensor, log_weights: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """What `patterns` add to the sums and to the moments."""
+    def _clear(self) -> None:
+        for one in (self.sums, self.log_scale, self.moments, self.weight, self.longest, self.counts[:1]):
+            one.zero_()
+        if self.centers_on_first:
+            self.center.zero_()
+
+    def _added(self, patterns: Tensor, log_scale: Tensor, geometry: Geometry) -> Added:
+        """What `patterns` add, beside sums that are kept as `exp(log_scale)` of themselves."""
         sums, moments = (torch.zeros_like(one, device=patterns.device) for one in (self.sums, self.moments))
-        for some, log_weight in zip(patterns.split(VECTORS_AT_ONCE), log_weights.split(VECTORS_AT_ONCE), strict=True):
-            sums += self.features.sums(geometry.scaled(some), log_weight.exp().to(some.dtype))
+        weight, squares, longest = sums.new_zeros(3)
+        for some in patterns.split(VECTORS_AT_ONCE):
+            sums += self.features.sums(geometry.scaled(some), (geometry.log_weights(some) - log_scale).exp().to(some.dtype))
             moments += torch.stack([some.sum(0), some.square().sum(0)])
+            kernels = (geometry.log_kernel_weights(some) - log_scale).exp()
+            weight, squares = weight + kernels.sum(), squares + kernels.square().sum()
+            longest = longest.maximum((some.double() - geometry.center).square().sum(-1).max())
         if not bool(sums.isfinite().all()):
             raise ValueError("patterns must be small enough for finite features: scale them, or lower beta")
-        return sums, moments
+        return Added(sums, moments, weight, squares.sqrt(), longest)
 
     def _mean_square(self) -> Tensor:
         """The mean over stored patterns of each squared entry, centred, `(dim,)`."""
@@ -456,3 +555,8 @@ class RandomFeatureMemory(Memory):
 def recalled(rest: Rest) -> Recall:
     accepted = torch.ones_like(rest.converged)
     return Recall(rest.states, None, None, None, accepted, rest.energy, rest.steps, rest.converged, rest.trace)
+
+
+def differences(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """The settings in which two memories differ, in words; empty for none."""
+    return ", ".join(f"{name} {value!r} and {theirs.get(name)!r}" for name, value in mine.items() if value != theirs.get(name))

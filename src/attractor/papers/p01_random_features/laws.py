@@ -20,6 +20,7 @@ from attractor.papers.p01_random_features.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import geometric_interval, log_log_slope, mean_interval
 from attractor.papers.sweep import sweep
+from attractor.papers.text import listed
 from attractor.read import Euclidean, SoftMax
 
 DIM, PATTERNS, BETA, COLD_BETA, GROWING = 100, 500, 10.0, 30.0, 10_000
@@ -51,8 +52,8 @@ def measure_features(size: Size, seed: int, tell: Tell) -> Measured:
     note = f"{3 * size.states} states for each of {len(scaled)} memories: patterns, 10% flips, random"
     rows.append(Row(CONSTANT, *mean_interval(scaled), len(scaled), seconds, DATA, note=note))
     rows.append(Row(ESTIMATED, *geometric_interval(told), len(told), seconds, DATA, note=note))
-    clipped = max(of("clipped", COLD_BETA, size.features[0]))
-    note = f"clipped at beta = {COLD_BETA:g}, Y = {size.features[0]}: up to {clipped:.0%} of the states"
+    lost = max(of("lost", COLD_BETA, size.features[0]))
+    note = f"lost in the noise at beta = {COLD_BETA:g}, Y = {size.features[0]}: up to {lost:.0%} of the states"
     rows.append(Row(COLD, *geometric_interval(colder), len(colder), seconds, DATA, note=note))
     series = []
     for name, label in (("energy", "energy"), ("force", "gradient")):
@@ -81,7 +82,7 @@ def measure_errors(patterns: int, features: int, beta: float, states: int, seed:
     """Mean absolute errors of a memory at stored patterns, at 10% flips and at random states.
 
     `energy` and `force` are those of the two, `kernels` that of the sum of kernels, `told` the reported standard error over the
-    error measured, both as root mean squares of the states that are not clipped, and `clipped` their rate.
+    error measured, both as root mean squares of the states that are not lost in the noise, and `lost` the rate of those that are.
     """
     generator = torch.Generator().manual_seed(seed)
     stored, random = (binary(rows, DIM, generator) for rows in (patterns, states))
@@ -93,13 +94,16 @@ def measure_errors(patterns: int, features: int, beta: float, states: int, seed:
     energy, estimate = exact.energy(asked), memory.error_estimate(asked)
     off = estimate.energy - energy
     seen = estimate.standard_error.isfinite()
-    kernels = (-beta * estimate.energy.double()).exp() - (-beta * energy.double()).exp()
+    # a logarithm would hide how far sums at or below the floor are off
+    summed = RandomFeatureMemory(DIM, features=features, beta=beta, energy="sum", seed=seed)
+    summed.merge(memory)
+    kernels = -beta * summed.energy(asked).double() - (-beta * energy.double()).exp()
     return {
         "energy": float(off.abs().mean()),
         "force": float((memory.force(asked) - (exact.read(asked).values - asked)).norm(dim=-1).mean()),
         "kernels": float(kernels.abs().mean()),
         "told": float((estimate.standard_error[seen].square().mean() / off[seen].square().mean()).sqrt()),
-        "clipped": float((~seen).float().mean()),
+        "lost": float((~seen).float().mean()),
     }
 
 
@@ -126,7 +130,3 @@ def curve(label: str, x: Sequence[int], y: Sequence[Sequence[float]]) -> list[Se
     ends = (places[0], places[-1])
     line = Series(f"slope {slope:.2f}", ends, tuple(exp(intercept) * end**slope for end in ends), style="guide")
     return [Series(label, places, means, tuple(map(min, y)), tuple(map(max, y))), line]
-
-
-def listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
