@@ -14,7 +14,7 @@ VERTICES = (2, 5, 10, 20)
 MIDDLE = 5
 """The vertex at which the methods are compared."""
 
-TEMPERATURE = {2: 0.15, 5: 0.33, 10: 0.5, 20: 0.6}
+TEMPERATURE = {2: 0.2, 5: 0.33, 10: 0.5, 20: 0.6}
 STRENGTH = {
     "L2": {2: 0.25, 5: 0.25, 10: 0.1, 20: 0.1},
     "EWC": {2: 25.0, 5: 100.0, 10: 100.0, 20: 25.0},
