@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLE_LETTERS_PER_INCH = 9.5
-MOST_MARKERS, MOST_TICKS = 40, 12
+MOST_MARKERS, MOST_TICKS, MOST_INSIDE = 40, 12, 6
 BAND, GUIDE = "#F1E4B3", "#8A8A8A"
 
 
@@ -52,7 +52,9 @@ def draw_chart(chart: Chart) -> Figure:
     ax.grid(color="#E3E3E3", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, fontsize=9)
+    crowded = len(ax.get_legend_handles_labels()[0]) > MOST_INSIDE
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 4} if crowded else {}
+    ax.legend(frameon=False, fontsize=9, **below)
     return figure
 
 
