@@ -52,9 +52,10 @@ def draw_chart(chart: Chart) -> Figure:
     ax.grid(color="#E3E3E3", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    crowded = len(ax.get_legend_handles_labels()[0]) > MOST_INSIDE
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 4} if crowded else {}
-    ax.legend(frameon=False, fontsize=9, **below)
+    if len(measured) + len(chart.bands) > MOST_INSIDE:
+        ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
+    else:
+        ax.legend(frameon=False, fontsize=9)
     return figure
 
 
