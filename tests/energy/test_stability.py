@@ -175,6 +175,8 @@ def test_lanczos_stays_within_the_space_of_its_start():
         (lagrangians.ReLU(), [[0.0, -2.0], [-2.0, 0.0]], False),  # each neuron alive by itself is stable, both together are not
         (lagrangians.Spherical(eps=0.0), [[2.0, 0.0], [0.0, 1.0]], False),
         (lagrangians.LayerNorm(eps=0.0), [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], False),
+        (lagrangians.Spherical(eps=0.0), [[2.0]], False),  # of one unit: flat on both sides of the jump
+        (lagrangians.LayerNorm(eps=0.0), [[2.0, 0.0], [0.0, 1.0]], False),
     ],
 )
 @pytest.mark.parametrize("aside", [0.0, 1e-9, -1e-9])
@@ -187,6 +189,17 @@ def test_steady_state_on_a_kink_is_stable_only_if_it_is_on_all_sides(lagrangian,
     assert bool(is_stable(network, state)) == stable
     certificate = relax(network, state, "euler", max_steps=0, certify=True).certificate
     assert bool(certificate.stable) == stable
+
+
+@pytest.mark.parametrize(
+    ("lagrangian", "state"), [(lagrangians.Spherical(eps=0.0), [2.0]), (lagrangians.LayerNorm(eps=0.0, dims=1), [2.0, -2.0])]
+)
+def test_beside_a_jump_a_state_without_slope_is_stable(lagrangian, state):
+    network = network_of(lagrangian, 2 * torch.eye(len(state)).double(), torch.zeros(len(state)).double())
+    steady = {"x": torch.tensor([state]).double()}
+    assert bool(is_stable(network, steady))
+    assert not bool(is_stable(network, steady, tol=3.0))
+    assert bool(is_stable(network, {"x": torch.zeros(1, len(state)).double()}, clamp={"x"}))
 
 
 def test_kink_far_from_the_state_does_not_count():

@@ -40,11 +40,12 @@ class Integrator(Solver):
 
         start = tuple(state[name] for name in layers)
         times = torch.tensor([0.0, self.dt], dtype=start[0].dtype, device=start[0].device)
-        found = odeint(velocity, start, times, leading=1, method=self.method, **self.options())
+        found = odeint(velocity, start, times, leading=1, method=self.method, **self.options(start[0].dtype))
         # a solver may interpolate, which rounds even what does not move
         return {name: held.keep(name, state[name], way[-1]) for name, way in zip(layers, found, strict=True)}, met[0]
 
-    def options(self) -> dict[str, Any]:
+    def options(self, dtype: torch.dtype) -> dict[str, Any]:
+        """What the method takes beside its name."""
         return {}
 
 
@@ -65,14 +66,16 @@ class Adaptive(Integrator):
 
     Args:
         dt: time between two tests for rest, in units of the smallest time constant.
-        rtol: relative tolerance of the integration; the absolute one is a hundredth of it.
+        rtol: relative tolerance of the integration; the absolute one is a hundredth of it. Default: 1e-7 in float64, else 1e-5.
     """
 
     method = "dopri5"
 
-    def __init__(self, dt: float = 1.0, *, rtol: float = 1e-5):
+    def __init__(self, dt: float = 1.0, *, rtol: float | None = None):
         super().__init__(dt)
-        self.rtol = check_positive("rtol", rtol)
+        self.rtol = None if rtol is None else check_positive("rtol", rtol)
 
-    def options(self) -> dict[str, Any]:
-        return {"rtol": self.rtol, "atol": self.rtol / 100}
+    def options(self, dtype: torch.dtype) -> dict[str, Any]:
+        plain = 1e-7 if dtype == torch.float64 else 1e-5
+        rtol = plain if self.rtol is None else self.rtol
+        return {"rtol": rtol, "atol": rtol / 100}

@@ -72,6 +72,10 @@ class Lagrangian(nn.Module, ABC):
         rows.scatter_(2, places[:, :, None], dead.gather(1, places)[:, :, None].to(x.dtype))
         return rows.unflatten(2, x.shape[1:])
 
+    def jumps(self, x: Tensor, near: float) -> Tensor:
+        """Whether the activation may jump within `near` of each entry of a state, `(b,)`."""
+        return torch.zeros(len(x), dtype=torch.bool, device=x.device)
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse a layer of this shape with a `ValueError`; element-wise Lagrangians take every one."""
 

@@ -60,6 +60,12 @@ class Spherical(Collective):
     def curvature_bound(self) -> float:
         return 1 / math.sqrt(self.eps) if self.eps else math.inf
 
+    def jumps(self, x: Tensor, near: float) -> Tensor:
+        if self.eps:
+            return super().jumps(x, near)
+        axes = self.axes(x)
+        return (self._direction(x)[1] <= near * math.prod(x.shape[axis] for axis in axes) ** 0.5).flatten(1).any(1)
+
     def conjugate(self, g: Tensor) -> Tensor:
         slack = rounding(g.dtype)
         g = within(self, g, low=-1.0, high=1.0)
@@ -145,6 +151,9 @@ class LayerNorm(Collective):
     @property
     def curvature_bound(self) -> float:
         return as_number(self.gamma) / math.sqrt(self.eps) if self.eps else math.inf
+
+    def jumps(self, x: Tensor, near: float) -> Tensor:
+        return super().jumps(x, near) if self.eps else (self._normalised(x)[1] <= near).flatten(1).any(1)
 
     def conjugate(self, g: Tensor) -> Tensor:
         axes = self.axes(g)

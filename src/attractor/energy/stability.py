@@ -69,7 +69,7 @@ def largest_eigenvalue(
 ) -> Tensor:
     """The largest eigenvalue of the Jacobian that is not due to flat directions, `(b,)`; where all are, the largest of `-1/tau`.
 
-    Minus infinity where everything is held. Above the rank `dense_rank` by Lanczos' method from products with `D` alone, without
+    Minus infinity where everything is held, infinity where an activation jumps within `near`. Above the rank `dense_rank` by Lanczos' method from products with `D` alone, without
     its matrix.
 
     Args:
@@ -93,7 +93,8 @@ def is_stable(
 ) -> Tensor:
     """Whether states are steady within `tol`, and asymptotically stable wherever within `tol` each unit may be, `(b,)`.
 
-    So on a kink of an activation, where both sides count, the answer is a careful one: True is certain, False is not.
+    So on a kink of an activation, where both sides count, the answer is a careful one: True is certain, False is not. Where an
+    activation jumps it is False.
     """
     steady = is_steady(network, state, tol=tol, clamp=clamp)
     return steady & (largest_eigenvalue(network, state, clamp=clamp, near=rests(state, tol), dense_rank=dense_rank) < 0)
@@ -159,7 +160,7 @@ class Reduced:
         self.network = network
         self.activations = network.activations(state)
         self.roots: dict[str, Tensor] = {}
-        alive, weight, self.slowest = [], [], 0.0
+        alive, weight, self.slowest, self.jumps = [], [], 0.0, False
         for name, x in state.items():
             layer = network.layer(name)
             if isinstance(layer.lagrangian, Elementwise):
@@ -168,7 +169,8 @@ class Reduced:
                 # a unit that is held is one that nothing moves
                 alive.append(held.free({name: ~dead})[name].flatten())
             else:
-                self.roots[name] = root(layer, x, near)[:, : 0 if name in held.layers else None]
+                self.roots[name] = root(layer, x)[:, : 0 if name in held.layers else None]
+                self.jumps |= near > 0 and name not in held.layers and bool(layer.lagrangian.jumps(x, near).any())
                 alive.append(torch.ones_like(self.roots[name][0], dtype=torch.bool))
             weight.append(self.roots[name].new_full(alive[-1].shape, layer.tau**-0.5))
             if name not in held.layers:
@@ -200,6 +202,8 @@ class Reduced:
 
     def largest(self, dense_rank: int) -> Tensor:
         """The largest: of a high rank from products alone, of rank zero that of flat directions."""
+        if self.jumps:
+            return self.weight.new_tensor(math.inf)
         if self.rank == 0:
             return self.weight.new_tensor(-1 / self.slowest if self.slowest else -math.inf)
         if self.rank <= dense_rank:
@@ -216,12 +220,9 @@ def steepest(lagrangian: Elementwise, x: Tensor, near: float) -> tuple[Tensor, T
     return slopes, torch.stack([lagrangian.dead(side) for side in sides]).all(0)
 
 
-def root(layer: Neurons, x: Tensor, near: float) -> Tensor:
+def root(layer: Neurons, x: Tensor) -> Tensor:
     """`S` of a collective layer at one state, `(units, r)`."""
     x = widened(x)
-    if near and math.isinf(layer.lagrangian.curvature_bound):
-        # where the activation jumps the Hessian says nothing, beside it much
-        x = x + near * torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
     basis = torch.eye(layer.units, dtype=x.dtype, device=x.device)
     hessian = layer.lagrangian.hvp(x.expand(layer.units, *layer.shape), basis.unflatten(1, layer.shape)).flatten(1)
     values, vectors = torch.linalg.eigh((hessian + hessian.T) / 2)
