@@ -276,10 +276,15 @@ def test_powers_of_few_units_are_those_of_whole_numbers(degree, dtype):
 
 
 def test_products_stay_fast_where_exponentials_would_be_the_smallest_of_numbers():
-    patterns = random_signs(300, 100, dtype=torch.float32)
-    net = stored(patterns, interaction="exponential")._network(None)
-    steps = fast_steps(net, 2)
-    steps.run(torch.stack([patterns[:2].T, patterns[:2].T]))
-    weights = steps.weights.room
-    assert not bool(((weights != 0) & (weights.abs() < torch.finfo(torch.float32).tiny)).any())
-    assert int((weights > 0).sum()) >= 2
+    steps = fast_steps(stored(random_signs(300, 100, dtype=torch.float32), interaction="exponential")._network(None), 2)
+    weights, _ = steps.weights(torch.linspace(-100, 100, 300)[:, None].repeat(1, 2))
+    tiny = torch.finfo(torch.float32).tiny
+    assert bool(((weights == 0) | (weights >= tiny)).all())
+    assert int((weights == 0).sum()) > 300 and int((weights > 0).sum()) > 200
+
+
+def test_a_state_for_which_all_gains_are_zero_is_undecided_at_every_unit():
+    patterns = random_signs(4, 20)
+    gains = torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]], dtype=patterns.dtype)
+    walk = stored(patterns, interaction="exponential").follow(patterns[:2], 2, gains=gains)
+    assert walk.ties.tolist() == [[0, 0], [20, 20]] and bool((walk.states[1] == 1).all())
