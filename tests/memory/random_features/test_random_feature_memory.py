@@ -511,7 +511,37 @@ def test_moments_are_those_of_what_is_left():
     memory = stored(patterns, features=50, center=torch.ones(8))
     memory.forget(patterns[5:])
     torch.testing.assert_close(memory.moments, torch.stack([patterns[:5].sum(0), patterns[:5].square().sum(0)]))
-    torch.testing.assert_close(memory._mean_square(), (patterns[:5] - 1).square().mean(0))
+    torch.testing.assert_close(memory._stored().mean_square(memory.center), (patterns[:5] - 1).square().mean(0))
+
+
+def test_memories_share_no_numbers_with_each_other_or_with_what_they_were_given():
+    given = torch.ones(8, dtype=torch.float64)
+    full = stored(normal(3), features=100, beta=1.0, similarity="dot", center=given)
+    taking = RandomFeatureMemory(8, features=100, beta=1.0, similarity="dot", center=True)
+    taking.merge(full)
+    before, energy = full.state_dict(), full.energy(normal(2))
+    kept = {name: value.clone() for name, value in before.items()}
+    taking.load_state_dict(stored(normal(5, seed=1), features=100, beta=1.0, similarity="dot", center=True).state_dict())
+    given.zero_()
+    assert all(torch.equal(value, kept[name]) for name, value in full.state_dict().items())
+    assert torch.equal(full.energy(normal(2)), energy)
+
+
+@pytest.mark.filterwarnings("ignore::attractor.NotConvergedWarning")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_patterns_stay_as_they_are(dtype):
+    patterns = normal(6, dtype=dtype)
+    memory = stored(patterns, features=100, beta=0.2, center=True)
+    memory.forget(patterns[:2])
+    memory.recall(patterns, max_steps=2)
+    assert torch.equal(patterns, normal(6, dtype=dtype))
+
+
+def test_forgotten_patterns_bound_nothing_in_a_memory_that_is_empty_again():
+    memory = stored(9 * normal(2), features=100, beta=1.0)
+    memory.forget(9 * normal(2))
+    memory.store(normal(3))
+    assert float(memory.longest) == pytest.approx(float(normal(3).square().sum(-1).max()))
 
 
 def test_bound_holds_for_patterns_of_unequal_length():

@@ -59,7 +59,7 @@ class Size:
 
 
 def error_estimate(landscape: Landscape, states: Tensor, weight: Tensor, longest: float) -> ErrorEstimate:
-    """The accuracy of the energy at `states (b, dim)` with kernels of the sum `weight` stored, `exp(log_scale)` of which is kept.
+    """The accuracy of the energy at `states (b, dim)` with kernels stored whose weights sum to `weight`, kept like the sums.
 
     `longest` is the largest squared length of a pattern from the center.
 

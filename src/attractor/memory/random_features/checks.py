@@ -73,4 +73,4 @@ def checked_center(center: Tensor, dim: int) -> Tensor:
     check_matrix("center", center[None] if center.dim() == 1 else center, dim)
     if center.dim() != 1:
         raise ValueError(f"center must have shape ({dim},), got {tuple(center.shape)}")
-    return center.detach().double()
+    return center.detach().double().clone()

@@ -18,8 +18,9 @@ from attractor.memory.random_features.projections import Projection
 
 Storage = Literal["stored", "seeded"]
 ROWS_PER_BLOCK = 1024
-# a tile of h and its like fit the second-level cache of a core; an accelerator wants fewer, larger calls
-NUMBERS_PER_TILE = {"cpu": 2**18}
+# small enough for the caches of the cores, large enough for the threads, which wait for each other after each operation on a tile;
+# an accelerator wants fewer, larger calls
+NUMBERS_PER_TILE = {"cpu": 2**19}
 NUMBERS_PER_TILE_ELSEWHERE = 2**25
 VECTORS_AT_ONCE = 2**13
 
@@ -60,10 +61,12 @@ class RandomFeatures:
         seed: of all projections.
 
     Raises:
-        ValueError: the map wants independent rows and the projection gives dependent ones.
+        ValueError: `storage` is unknown, or the map wants independent rows and the projection gives dependent ones.
     """
 
     def __init__(self, dim: int, count: int, feature_map: FeatureMap, projection: Projection, storage: Storage, seed: int):
+        if storage not in ("stored", "seeded"):
+            raise ValueError(f"storage must be 'stored' or 'seeded', got {storage!r}")
         group = projection.group(dim)
         if feature_map.rows > 1 and group > 1:
             raise ValueError(
@@ -102,10 +105,10 @@ class RandomFeatures:
             wide = (block.last - block.first) * self.feature_map.rows
             # one float32 sum for each tile, added up in float64 all at once: an addition for each tile costs as much as its sum
             columns = vectors.new_empty(self.feature_map.parts, len(tiles), block.last - block.first)
+            h, scratch = (buffer[: tile * wide].view(tile, wide) for buffer in buffers)
             for place, (some, weight) in enumerate(tiles):
-                h, scratch = (buffer[: len(some) * wide].view(len(some), wide) for buffer in buffers)
-                h = self.project(block, some, out=h)
-                for part, psi in enumerate(self.feature_map.psi(h, scratch)):
+                looks = self.project(block, some, out=h[: len(some)])
+                for part, psi in enumerate(self.feature_map.psi(looks, scratch[: len(some)])):
                     torch.mv(psi.T, weight, out=columns[part, place])
             whole[:, block.first : block.last] = columns.sum(1, dtype=torch.float64)
         return whole

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attractor.memory.random_features.descent import Field
-from attractor.memory.random_features.features import RandomFeatures
+from attractor.memory.random_features.features import VECTORS_AT_ONCE, RandomFeatures
 
 Form = Literal["log", "sum"]
 Compared = Literal["euclidean", "dot"]
@@ -46,6 +46,15 @@ class Geometry:
             log_weights += self.beta / 2 * patterns.square().sum(-1, dtype=torch.float64)
         return log_weights
 
+    def kernel_weights(self, patterns: Tensor, log_scale: Tensor) -> Tensor:
+        """What the kernel of a pattern is multiplied by, `(n,)`, float64, divided by `exp(log_scale)`."""
+        return (self.log_kernel_weights(patterns) - log_scale).exp()
+
+    def spread(self, patterns: Tensor, log_scale: Tensor) -> float:
+        """The root of the summed squares of the weights of the kernels, divided by `exp(log_scale)`."""
+        squares = [self.kernel_weights(some, log_scale).square().sum() for some in patterns.split(VECTORS_AT_ONCE)]
+        return math.sqrt(torch.stack(squares).sum())
+
     def log_weights(self, patterns: Tensor) -> Tensor:
         """The logarithm `(n,)`, float64, of what the features of a pattern are multiplied by."""
         log_weights = self.log_kernel_weights(patterns)
@@ -53,10 +62,14 @@ class Geometry:
             log_weights -= self.scaled(patterns).square().sum(-1, dtype=torch.float64)
         return log_weights
 
+    def largest_log_weight(self, patterns: Tensor) -> Tensor:
+        """The largest of `log_weights`, `()`, float64."""
+        return torch.stack([self.log_weights(some).max() for some in patterns.split(VECTORS_AT_ONCE)]).max()
+
 
 @dataclass(frozen=True, eq=False)
 class Landscape:
-    """The energy over states: `sums (parts, Y)` of features, kept as `exp(log_scale)` of themselves, seen by `geometry`."""
+    """The energy over states: `sums (parts, Y)` of features, kept divided by `exp(log_scale)`, seen by `geometry`."""
 
     geometry: Geometry
     sums: Tensor
