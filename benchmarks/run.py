@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import energy_step
+import energy_transformer
 import exactness
 import import_time
 import machine
@@ -33,6 +34,7 @@ SUBJECTS = {
     "memory": peak_memory,
     "quality": quality,
     "energy": energy_step,
+    "energy transformer": energy_transformer,
     "sequence": sequence,
     "random features": random_features,
     "exactness": exactness,

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from attractor.energy.synapses.allowed import Mask
 from attractor.energy.synapses.base import Synapse
 from attractor.energy.synapses.shapes import check_shapes
+from attractor.energy.synapses.token_attention import from_heads, into_heads, log_partitions, pulls
 from attractor.energy.tempered import set_scale, set_tensor
 from attractor.validation import check_count
 
@@ -34,6 +36,7 @@ class Attention(Synapse):
         mask: which tokens a query attends to: None for all, `"no-self"` for all others (as in the paper), `"causal"` for itself and
             those before it, or a Boolean tensor `(tokens, tokens)`, True where query (row) attends to key (column). A query without
             keys adds nothing.
+        bias: shift queries and keys, by learnable `query_bias` and `key_bias (heads, key_dim)`, zeros at first.
         generator: source of the first weights, normal with deviation `1/sqrt(dim)`.
 
     Raises:
@@ -47,6 +50,8 @@ class Attention(Synapse):
     """
 
     ends = 1
+    query_bias: nn.Parameter | None
+    key_bias: nn.Parameter | None
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Attention(Synapse):
         *,
         beta: float | Tensor | None = None,
         mask: str | Tensor | None = None,
+        bias: bool = False,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
@@ -75,48 +81,31 @@ class Attention(Synapse):
         self.mask: Tensor | None
         query, key = torch.randn(2, heads, key_dim, dim, generator=generator) / dim**0.5
         self.query, self.key = nn.Parameter(query), nn.Parameter(key)
+        for name in ("query_bias", "key_bias"):
+            self.register_parameter(name, nn.Parameter(torch.zeros(heads, key_dim)) if bias else None)
 
     def energy(self, *activations: Tensor) -> Tensor:
         (g,) = activations
-        _, _, logits, empty = self.logits(g)
-        totals = logits.logsumexp(-1)
-        if empty is not None:
-            totals = totals.masked_fill(empty, 0)
-        return -(totals / self.per_head(-2)).flatten(1).sum(-1)
+        queries, keys, beta = self.asked(g)
+        return -(log_partitions(queries, keys, self.allowed(g)) / beta[..., 0]).flatten(1).sum(-1)
 
     def drive(self, *activations: Tensor) -> tuple[Tensor, ...]:
         (g,) = activations
-        queries, keys, logits, empty = self.logits(g)
-        weights = logits.softmax(-1)
-        if empty is not None:
-            weights = weights.masked_fill(empty[:, None], 0)
-        weights = weights.to(keys.dtype)
-        drawn, pulled = (heads.transpose(1, 2).flatten(2) for heads in (weights @ keys, weights.mT @ queries))
-        return (drawn @ self.query.flatten(0, 1) + pulled @ self.key.flatten(0, 1),)
+        queries, keys, beta = self.asked(g)
+        # the curvature is a derivative of the drive, and may be differentiated once more: the fused kernels cannot
+        return (from_heads(pulls(queries, keys, self.allowed(g), "plain"), beta, self.query, self.key).to(g.dtype),)
 
-    def logits(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Queries and keys `(b, heads, tokens, key_dim)`, `beta q.k` `(b, heads, query, key)`, and which queries have no keys.
+    def asked(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries times `beta` and keys, `(b, heads, tokens, key_dim)`, and `beta (heads or 1, 1, 1)`."""
+        queries, keys = into_heads(g, self.query, self.query_bias), into_heads(g, self.key, self.key_bias)
+        beta = torch.as_tensor(self.beta, dtype=queries.dtype, device=queries.device).view(-1, 1, 1)
+        return queries * beta, keys, beta
 
-        Logits are -inf where the mask is False, but not for queries without keys: their sums would be NaN.
-        """
-        queries, keys = ((g @ w.flatten(0, 1).T).unflatten(-1, (self.heads, -1)).transpose(1, 2) for w in (self.query, self.key))
-        logits = (queries @ keys.mT).to(torch.promote_types(g.dtype, torch.float32)) * self.per_head(-3)
-        allowed = self.allowed(g)
-        if allowed is None:
-            return queries, keys, logits, None
-        empty = ~allowed.any(-1)
-        return queries, keys, logits.masked_fill(~(allowed | empty[:, None]), -torch.inf), empty
-
-    def allowed(self, g: Tensor) -> Tensor | None:
-        """Which keys (columns) each query (row) attends to; None for all."""
-        if self.kind is None:
-            return self.mask
-        full = torch.ones(g.shape[1], g.shape[1], dtype=torch.bool, device=g.device)
-        return full.tril() if self.kind == "causal" else ~full.tril().triu()
-
-    def per_head(self, place: int) -> float | Tensor:
-        """`beta`, a tensor with the heads at dimension `place`."""
-        return self.beta.reshape(-1, *(1,) * (-place - 1)) if isinstance(self.beta, Tensor) else self.beta
+    def allowed(self, g: Tensor) -> Mask:
+        """Which keys (columns) each query (row) attends to."""
+        if self.kind == "causal":
+            return torch.ones(g.shape[1], g.shape[1], dtype=torch.bool, device=g.device).tril()
+        return "no-self" if self.kind == "no-self" else self.mask
 
     def degree(self, *ends: int) -> float | None:
         return 2

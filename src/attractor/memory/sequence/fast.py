@@ -150,7 +150,7 @@ class Exponentials(Weights):
     def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
         weights = (overlaps if self.rate is None else overlaps * self.rate).softmax(0)
         # near the smallest of all numbers, products take hundreds of times as long: what comes down there is none
-        torch.nn.functional.threshold_(weights, torch.finfo(weights.dtype).tiny, 0.0)
+        torch.threshold_(weights, torch.finfo(weights.dtype).tiny, 0.0)
         return weights, weights
 
 
@@ -167,6 +167,8 @@ def fast_steps(network: Network, batch: int) -> FastSteps | None:
         return None if unheard is not None and bool(unheard.all(0).any()) else steps
     bits = interaction.degree * math.log2(dim + 1) if isinstance(interaction, PolynomialInteraction) else math.inf
     if isinstance(interaction, PolynomialInteraction) and bits <= LARGEST_EXPONENT[patterns.dtype]:
-        of_powers = Cubes(like) if interaction.degree == 3 and not network.self_coupling else Powers(interaction.degree, like, **settings)
+        of_powers = (
+            Cubes(like) if interaction.degree == 3 and not network.self_coupling else Powers(interaction.degree, like, **settings)
+        )
         return FastSteps(network, of_powers, batch)
     return None
