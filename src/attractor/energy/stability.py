@@ -69,8 +69,8 @@ def largest_eigenvalue(
 ) -> Tensor:
     """The largest eigenvalue of the Jacobian that is not due to flat directions, `(b,)`; where all are, the largest of `-1/tau`.
 
-    Minus infinity where everything is held, infinity where an activation jumps within `near`. Above the rank `dense_rank` by Lanczos'
-    method from products with `D` alone, without its matrix.
+    Minus infinity where everything is held, infinity where an activation jumps within `near`. Above the rank `dense_rank` by
+    Lanczos' method from products with `D` alone, without its matrix.
 
     Args:
         network: the energy network.
