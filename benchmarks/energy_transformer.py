@@ -3,7 +3,8 @@
 All take the same tokens; attractor and the two forms of autograd take the same weights and give the same step:
 
 - attractor, by each of its routes: the matrix of all weights, blocks of queries, torch's fused kernels;
-- the energy, batched, under `torch.autograd.grad(create_graph=True)`, and under `torch.func.grad_and_value`;
+- the energy, batched, under `torch.autograd.grad(create_graph=True)`, as plainly as it is said and with `beta` in the weights and
+  torch's `linear`, and under `torch.func.grad_and_value`;
 - `nn.TransformerEncoderLayer` of the same sizes, which has twice the parameters and another function.
 
 Run as a program, this file takes the peak memory of a training step in a fresh process:
@@ -25,13 +26,15 @@ from peak_memory import highest, reset_high_water, status
 from report import NOTHING, Section, Table, Target, megabytes, milliseconds
 from timing import Contender, Race, Spread, race
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from attractor.nn.energy_transformer import EnergyTransformer
 
 AUTO, PLAIN, BLOCKS, FUSED = "attractor", "attractor, plain", "attractor, blocks", "attractor, fused"
 ROUTES = {AUTO: "auto", PLAIN: "plain", BLOCKS: "blocks", FUSED: "fused"}
-GRAD, FUNC, LAYER = "autograd of the energy", "torch.func of the energy", "transformer layer"
-WAYS = (*ROUTES, GRAD, FUNC, LAYER)
+GRAD, LINEAR, FUNC = "autograd of the energy", "autograd, linear", "torch.func of the energy"
+PEERS, LAYER = (GRAD, LINEAR, FUNC), "transformer layer"
+WAYS = (*ROUTES, *PEERS, LAYER)
 STEP = 0.1
 
 
@@ -50,14 +53,15 @@ class Shape:
         return f"{self.batch} x {self.tokens} x {self.dim}"
 
 
-IMAGE, LONGER, LONG = Shape(2, 197, 768, 12, 64, 3072), Shape(1, 1024, 256, 4, 64, 1024), Shape(1, 2048, 256, 4, 64, 1024)
+IMAGE, BATCH = Shape(2, 197, 768, 12, 64, 3072), Shape(16, 400, 128, 4, 32, 512)
+LONGER, LONG = Shape(1, 1024, 256, 4, 64, 1024), Shape(1, 2048, 256, 4, 64, 1024)
 
 
 @dataclass(frozen=True)
 class Sizes:
     """One row for each shape, about `seconds` for each; the peak memory at the last one."""
 
-    shapes: tuple[Shape, ...] = (IMAGE, LONGER, LONG)
+    shapes: tuple[Shape, ...] = (IMAGE, BATCH, LONGER, LONG)
     seconds: float = 25.0
 
 
@@ -103,7 +107,9 @@ def step_of(way: str, block: EnergyTransformer, shape: Shape) -> Callable[[Tenso
         return lambda x: routed(block, ROUTES[way])(x)
     if way == LAYER:
         return nn.TransformerEncoderLayer(shape.dim, shape.heads, shape.memories, 0.0, batch_first=True, norm_first=True)
-    return lambda x: by_autograd(block, x) if way == GRAD else by_func(block, x)
+    if way == FUNC:
+        return lambda x: by_func(block, x)
+    return lambda x: by_autograd(block, x, energy_of if way == GRAD else linear_energy_of)
 
 
 def routed(block: EnergyTransformer, route: str) -> EnergyTransformer:
@@ -119,11 +125,19 @@ def energy_of(block: EnergyTransformer, g: Tensor) -> Tensor:
     return -attention - (g @ block.memory.T).relu().square().sum() / 2
 
 
-def by_autograd(block: EnergyTransformer, x: Tensor) -> Tensor:
+def linear_energy_of(block: EnergyTransformer, g: Tensor) -> Tensor:
+    """The same, in the order of operations that torch has fast ways for."""
+    beta = block.key_dim**-0.5
+    weights = (block.query * beta).flatten(0, 1), block.key.flatten(0, 1)
+    queries, keys = (linear(g, one).unflatten(-1, block.query.shape[:2]).transpose(1, 2) for one in weights)
+    return -(queries @ keys.mT).logsumexp(-1).sum() / beta - linear(g, block.memory).relu().square().sum() / 2
+
+
+def by_autograd(block: EnergyTransformer, x: Tensor, energy: Callable[[EnergyTransformer, Tensor], Tensor]) -> Tensor:
     training = torch.is_grad_enabled()
     with torch.enable_grad():
         g = block.norm(x)
-        (gradient,) = torch.autograd.grad(energy_of(block, g), g, create_graph=training)
+        (gradient,) = torch.autograd.grad(energy(block, g), g, create_graph=training)
     return x - STEP * gradient
 
 
@@ -166,11 +180,11 @@ def peak_of_training(way: str, shape: Shape) -> int:
 
 
 def table(found: Sequence[dict[str, Any]], what: str) -> Table:
-    columns = ("tokens", f"{AUTO} ms", PLAIN, BLOCKS, FUSED, GRAD, FUNC, LAYER, "steps apart")
+    columns = ("tokens", f"{AUTO} ms", PLAIN, BLOCKS, FUSED, *PEERS, LAYER, "steps apart")
     rows = []
     for line in found:
         timed = line[what]
-        cells = [str(timed.ratio(way, AUTO)) for way in (PLAIN, BLOCKS, FUSED, GRAD, FUNC, LAYER)]
+        cells = [str(timed.ratio(way, AUTO)) for way in (PLAIN, BLOCKS, FUSED, *PEERS, LAYER)]
         rows.append([str(line["shape"]), milliseconds(timed.time(AUTO)), *cells, f"{line['off']:.0e}"])
     title = {"forward": "without gradients", "training": "forward and backward"}[what]
     note = "Without a unit: the other's time over attractor's in the same round, median (quartiles). Self-attention is included."
@@ -184,10 +198,9 @@ def memory_table(peaks: dict[str, int], shape: Shape) -> Table:
 
 def targets(found: Sequence[dict[str, Any]], peaks: dict[str, int]) -> list[Target]:
     first, last = found[0], found[-1]
-    best = (GRAD, FUNC)
-    forward, training = fastest(first["forward"], best), fastest(last["training"], best)
+    forward, training = fastest(first["forward"], PEERS), fastest(last["training"], PEERS)
     layer = last["training"].ratio(AUTO, LAYER)
-    share = peaks[AUTO] / max(1, min(peaks[way] for way in best))
+    share = peaks[AUTO] / max(1, min(peaks[way] for way in PEERS))
     routes = (PLAIN, BLOCKS, FUSED)
     chosen = min((fastest(line[what], routes) for line in found for what in ("forward", "training")), key=lambda one: one.median)
     return [

@@ -14,7 +14,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attractor.data import DataUnavailableError, GraphSet, Reviews, load_fraud_graph, load_yelp_chi, locate
+from attractor.data import (
+    DataUnavailableError,
+    GraphSet,
+    Reviews,
+    fraud_files,
+    load_fraud_graph,
+    load_yelp_chi,
+    locate,
+    plain_pickle,
+)
 from attractor.data.plain_pickle import build, read_plain_pickle
 from attractor.data.reviews import drawn_pairs, pairs, read_metadata
 
@@ -101,9 +110,9 @@ def test_seed_changes_the_numbers_and_nothing_else(tmp_path):
     names = [(f"u{place % 40}", f"p{place % 7}") for place in range(280)]
     lines = [f"{user} {product} None {1 - 2 * (place % 2)} None\n" for place, (user, product) in enumerate(names)]
     priors = [
-        {user: place / 7 for place, (user, _) in enumerate(names)},
+        {user: place / 280 for place, (user, _) in enumerate(names)},
         {pair: place / 280 for place, pair in enumerate(names)},
-        {product: place / 3 for place, (_, product) in enumerate(names)},
+        {product: place / 300 for place, (_, product) in enumerate(names)},
     ]
     write_reviews(tmp_path, content="".join(lines), priors=priors)
     one, same, other = (load_yelp_chi(root=tmp_path, seed=seed) for seed in (0, 0, 5))
@@ -123,14 +132,26 @@ def test_seed_changes_the_numbers_and_nothing_else(tmp_path):
         ({"content": "a x 1\n"}, "rows of"),
         ({"content": ""}, "rows of"),
         ({"priors": [{}, {}]}, "priors of users"),
-        ({"priors": [{"a": 0.1, "b": 0.2}, {}, {"x": 0.6, "y": 0.7}]}, "numbers for all"),
-        ({"priors": [{"a": "much", "b": 0.2}, *PRIORS[1:]]}, "numbers for all"),
+        ({"priors": [{"a": 0.1, "b": 0.2}, {}, {"x": 0.6, "y": 0.7}]}, "numbers from 0 to 1"),
+        *(
+            ({"priors": [{"a": value, "b": 0.2}, *PRIORS[1:]]}, "numbers from 0 to 1")
+            for value in ("much", None, True, [0.5, 0.5], float("nan"), float("inf"), -5.0, 10**400)
+        ),
     ],
 )
 def test_damaged_reviews_are_refused(tmp_path, files, word):
     write_reviews(tmp_path, **files)
     with pytest.raises(ValueError, match=word):
         load_yelp_chi(root=tmp_path)
+
+
+@pytest.mark.parametrize(("seed", "error"), [(1.5, TypeError), (True, TypeError), (-1, ValueError), (2**70, ValueError)])
+def test_seeds_out_of_range_are_named(tmp_path, seed, error):
+    write_reviews(tmp_path)
+    with pytest.raises(error, match="seed"):
+        load_yelp_chi(root=tmp_path, seed=seed)
+    with pytest.raises(error, match="seed"):
+        small_reviews().graph("all", same_product=1, seed=seed)
 
 
 def test_missing_package_says_how_to_get_it(monkeypatch):
@@ -179,6 +200,39 @@ def test_damaged_pickles_raise_and_never_run(value, place, bytes_):
         build(bytes(program))
 
 
+def nested_tuple(depth):
+    return b"\x80\x02}" + b")" + b"\x85" * depth + b"K\x01s."
+
+
+@pytest.mark.parametrize(
+    ("program", "word"),
+    [
+        (nested_tuple(1), "key"),
+        (nested_tuple(20_000), "key"),  # hashed, so deep a tuple ends the process
+        (b"\x80\x02](K\x01t.", "one value"),
+        (b"\x80\x02K\x01\x87.", "3 values"),
+        (b"\x80\x02]K\x01(a.", "1 values"),
+        (b"\x80\x02](K\x01K\x02\x86e.", None),
+        (b"\x80\x02](.", "one value"),
+        (b"\x80\x02K\x01K\x02a.", "list"),
+        (b"\x80\x02]K\x01K\x02s.", "dict"),
+        (b"\x80\x02]e.", "mark"),
+        (b"\x80\x02" + b"}" * 2000, "more than"),
+        (b"\x80\x02" + b"(" * 2000, "more than"),
+        (b"\x80\x04]" + b"\x94" * 2000, "more than"),
+        (pickle.dumps([1], protocol=0), "instruction"),
+        (pickle.dumps(10**700), "LONG4"),
+    ],
+)
+def test_pickles_that_no_honest_program_writes_are_refused(program, word, monkeypatch):
+    monkeypatch.setattr(plain_pickle, "MAXIMUM_OBJECTS", 1000 if word == "more than" else 2**19)
+    if word is None:
+        assert build(program) == [(1, 2)]
+    else:
+        with pytest.raises(ValueError, match=word):
+            build(program)
+
+
 def test_large_pickles_are_not_read(tmp_path):
     file = tmp_path / "large.pkl"
     file.write_bytes(pickle.dumps("x" * 1000))
@@ -196,7 +250,7 @@ def test_pairs_are_all_of_one_group(groups):
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 4), st.integers(0, 9))
 def test_drawn_pairs_stay_in_their_group_and_run_both_ways(groups, each, seed):
-    found = drawn_pairs(torch.tensor(groups), each, seed)
+    found = drawn_pairs(torch.tensor(groups), each, torch.Generator().manual_seed(seed))
     columns = list(zip(*found.tolist(), strict=True))
     assert len(set(columns)) == len(columns)
     assert all(i != j and groups[i] == groups[j] and (j, i) in columns for i, j in columns)
@@ -294,6 +348,10 @@ def test_part_without_a_class_is_refused():
     [
         ({"features": torch.ones(30, 2).long()}, TypeError, "features"),
         ({"features": torch.ones(0, 2)}, ValueError, "features"),
+        ({"features": torch.full((30, 2), torch.nan)}, ValueError, "features must be finite"),
+        ({"features": [[1.0]] * 30}, TypeError, "features must be a torch.Tensor, got list"),
+        ({"labels": [0] * 30}, TypeError, "labels must be a torch.Tensor, got list"),
+        ({"relations": {"listed": [[0], [1]]}}, TypeError, "'listed' must be a torch.Tensor, got list"),
         ({"labels": torch.ones(30)}, TypeError, "labels"),
         ({"labels": torch.full((30,), 2)}, ValueError, "labels"),
         ({"labels": torch.ones(29, dtype=torch.int64)}, ValueError, "labels"),
@@ -309,6 +367,10 @@ def test_ill_shaped_graphs_are_refused_by_name(change, error, word):
     fields = {"features": graph.features, "relations": graph.relations, "labels": graph.labels, "name": "ring"}
     with pytest.raises(error, match=word):
         GraphSet(**{**fields, **change})
+
+
+def scipy_identity(size):
+    return pytest.importorskip("scipy.sparse").eye(size, format="csc")
 
 
 @pytest.fixture
@@ -349,13 +411,54 @@ def test_matlab_files_are_read(mat):
         ({"label": None}, "without label"),
         ({"net_rur": None, "net_rtr": None}, "without net_"),
         ({"net_rur": np.eye(3)}, "net_rur"),
-        ({"label": np.full((1, 20), 2.0)}, "labels"),
+        ({"net_rur": scipy_identity(3)}, "net_rur"),
+        ({"label": np.full((1, 20), 2.0)}, r"label must hold 0 and 1.*\[2.0\]"),
+        ({"label": np.full((1, 20), 0.7)}, "label must hold 0 and 1"),
+        ({"label": np.full((1, 20), np.nan)}, r"label must hold 0 and 1.*nan"),
+        ({"label": "hidden"}, "label must hold real numbers"),
+        ({"features": np.full((20, 4), np.nan)}, "features must be"),
+        ({"features": np.full((20, 4), 1e300)}, "finite in float32"),
+        ({"features": np.full((20, 4), 1 + 2j)}, "features must hold real numbers"),
+        ({"features": "many"}, "features must hold real numbers"),
+        ({"features": np.array([["a", 1]], dtype=object)}, "features must hold real numbers"),
+        ({"features": np.ones((20, 2, 2))}, "features must be a matrix"),
         ({"label": np.zeros((1, 19))}, "19"),
     ],
 )
 def test_matlab_files_without_a_part_are_refused(mat, change, word):
     with pytest.raises(ValueError, match=word):
         load_fraud_graph(mat[0](**change))
+
+
+def test_labels_of_a_sparse_matrix_are_read(mat):
+    write, content = mat
+    sparse = pytest.importorskip("scipy.sparse").csc_matrix(content["label"])
+    assert torch.equal(load_fraud_graph(write(label=sparse)).labels, load_fraud_graph(write()).labels)
+
+
+def test_labels_of_unlabelled_nodes_may_be_anything(mat):
+    write, content = mat
+    label = content["label"].copy()
+    label[0, :3] = np.nan
+    assert load_fraud_graph(write(label=label), unlabelled=3).labels[:4].tolist() == [-1, -1, -1, 0]
+
+
+def test_features_too_large_to_be_a_full_matrix_are_refused(mat):
+    huge = pytest.importorskip("scipy.sparse").csc_matrix((10**7, 10**6))
+    with pytest.raises(ValueError, match="features must take at most"):
+        load_fraud_graph(mat[0](features=huge))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_files_that_unpack_to_too_much_are_not_unpacked(tmp_path, monkeypatch, packed):
+    scipy = pytest.importorskip("scipy")
+    file = tmp_path / "bomb.mat"
+    scipy.io.savemat(file, {"features": np.zeros((1000, 1000))}, do_compression=packed)
+    assert (file.stat().st_size < 10**5) == packed
+    monkeypatch.setattr(fraud_files, "MAXIMUM_BYTES", 10**6)
+    monkeypatch.setattr(scipy.io, "loadmat", lambda path: pytest.fail("it was unpacked"))
+    with pytest.raises(ValueError, match="unpacks to more than 1,000,000 bytes"):
+        load_fraud_graph(file)
 
 
 def test_files_that_are_no_matlab_files_are_refused(tmp_path):
@@ -370,3 +473,5 @@ def test_files_that_are_no_matlab_files_are_refused(tmp_path):
 def test_number_of_unlabelled_nodes_is_checked(mat):
     with pytest.raises(ValueError, match="unlabelled"):
         load_fraud_graph(mat[0](), unlabelled=21)
+    with pytest.raises(TypeError, match="unlabelled"):
+        load_fraud_graph(mat[0](), unlabelled=1.5)

@@ -3,6 +3,7 @@
 import importlib.util
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -58,12 +59,15 @@ def test_line_ends_of_windows_and_a_missing_last_mark_change_nothing(tmp_path):
 def test_charge_lines_replace_those_of_the_atoms(tmp_path):
     text = block([("N", 3), ("O", 5), ("Na", 0)], [(1, 2, 1)], lines=["M  CHG  2   1   2   3  -1", "M  ISO  1   1  15"])
     assert read_sdf(written(tmp_path, text))[0].charges == (2, 0, -1)
+    text = block([("N", 3), ("O", 5)], [(1, 2, 1)], lines=["M  RAD  1   1   2"])
+    assert read_sdf(written(tmp_path, text))[0].charges == (0, 0)
 
 
 @pytest.mark.parametrize(
     ("symbol", "charge", "used", "held"),
     [("C", 0, 0, 4), ("C", 0, 3, 1), ("N", 0, 3, 0), ("N", 0, 5, 0), ("N", 1, 1, 3), ("O", -1, 1, 0), ("S", 0, 4, 0),
-     ("C", 1, 3, 0), ("C", -1, 3, 0), ("Sn", 0, 1, 0), ("Cl", 0, 1, 0), ("P", 0, 4, 1)],
+     ("C", 1, 3, 0), ("C", -1, 3, 0), ("B", -1, 0, 4), ("B", -1, 3, 1),
+     ("B", 0, 1, 2), ("B", 1, 0, 2), ("Sn", 0, 1, 0), ("Cl", 0, 1, 0), ("P", 0, 4, 1)],
 )  # fmt: skip
 def test_hydrogens_fill_the_smallest_sufficient_valence(symbol, charge, used, held):
     assert hydrogens(symbol, charge, used) == held
@@ -222,6 +226,19 @@ def test_tu_folder_without_its_files_is_refused(tmp_path):
         read_tu(write_tu(tmp_path, {name: TU[name] for name in ("A", "graph_indicator")}))
 
 
+def test_tu_edges_go_to_their_graphs_in_any_order(tmp_path):
+    shuffled = "5, 4\n3, 2\n1, 2\n4, 5\n2, 1\n2, 3\n"
+    found = read_tu(write_tu(tmp_path / "some", TU | {"A": shuffled, "edge_labels": "2\n0\n2\n2\n2\n0\n"}))
+    assert found.graphs[0].edge_index.tolist() == [[2, 0, 1, 1], [1, 1, 0, 2]] and len(found.graphs[2].edge_features) == 0
+    assert found.graphs[0].edge_features.argmax(1).tolist() == [0, 1, 1, 0]
+
+
+def test_tu_labels_that_would_not_fit_as_one_hot_features_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("attractor.data.tu_graphs.MAXIMUM_ENTRIES", 11)
+    with pytest.raises(ValueError, match=r"node_labels.*fewer different labels for 6 lines, got 2"):
+        read_tu(write_tu(tmp_path, TU))
+
+
 EDGE = torch.tensor([[0], [1]])
 
 
@@ -237,6 +254,7 @@ EDGE = torch.tensor([[0], [1]])
         ((torch.ones(1, 1), EDGE), ValueError, "nodes 0 to 0"),
         ((torch.ones(2, 1), -EDGE), ValueError, "nodes 0 to 1"),
         ((torch.ones(2, 1), EDGE, torch.ones(2, 1)), ValueError, "edge_features"),
+        ((torch.ones(2, 1).double(), EDGE, torch.ones(1, 1)), TypeError, "edge_features must be torch.float64"),
     ],
 )
 def test_bad_graphs_are_refused(arguments, error, word):
@@ -249,6 +267,12 @@ def test_collections_are_cut_and_checked():
     collection = GraphCollection(dots, torch.tensor([0, 1, 1]), ("a", "b"), "dots")
     part = collection[[2, 0]]
     assert part.graphs == (dots[2], dots[0]) and part.labels.tolist() == [1, 0] and len(collection[1:]) == 2
+    assert collection[::-1].graphs == dots[::-1] and collection[::-1].labels.tolist() == [1, 1, 0]
+    assert collection[0] is dots[0] and collection[-1] is dots[2] and collection[torch.tensor(1)] is dots[1]
+    assert collection[np.int64(1)] is dots[1] and collection[np.array([1])].graphs == (dots[1],) and len(collection[[]]) == 0
+    assert list(collection) == [*dots] and collection[collection.labels == 1].graphs == dots[1:]
+    with pytest.raises(IndexError):
+        collection[3]
     with pytest.raises(ValueError, match="labels"):
         GraphCollection(dots, torch.tensor([0, 1]), ("a", "b"), "dots")
     with pytest.raises(ValueError, match="classes"):

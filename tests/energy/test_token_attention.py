@@ -82,6 +82,25 @@ def test_derivatives_of_all_routes_agree(kind, route, generator, small_blocks):
     assert_close(derivatives(route), derivatives("plain"), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("block", [1, 2 * 3 * 49])
+@pytest.mark.parametrize("kind", masks(7, 5))
+def test_blocks_of_rows_and_of_samples_change_nothing(kind, block, generator, small_blocks, monkeypatch):
+    monkeypatch.setattr(block_attention, "BLOCK", block)
+    allowed = masks(7, 5)[kind]
+    queries, keys = queries_and_keys(generator, 5, 3, 7, 4)
+    samples, rows = block_attention.blocks_of(queries)
+    assert (len(samples), len(rows)) == ((5, 3) if block == 1 else (3, 1))
+    upstream = torch.randn(3, *queries.shape, generator=generator, dtype=torch.float64)
+
+    def everything(partitions, drawn, pulled):
+        gradients = torch.autograd.grad([partitions, drawn, pulled], (queries, keys), [upstream[2, ..., 0], *upstream[:2]])
+        return partitions, drawn, pulled, *gradients
+
+    known = everything(naive(queries, keys, allowed), *pulls(queries, keys, allowed, "plain"))
+    found = everything(log_partitions(queries, keys, allowed), *pulls(queries, keys, allowed, "blocks"))
+    assert_close(found, known, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("route", ["plain", *LINEAR])
 def test_gradcheck(route, generator, small_blocks):
     queries, keys = queries_and_keys(generator, 1, 2, 5, 3)
@@ -211,9 +230,11 @@ def test_no_matrix_of_all_pairs_forward_or_backward(route, generator, monkeypatc
     assert seen.entries == 2 * tokens**2
 
 
-@pytest.mark.parametrize(("tokens", "route"), [(511, "plain"), (512, "blocks")])
-def test_the_route_is_chosen_by_size(tokens, route, generator):
-    queries, keys = queries_and_keys(generator, 1, 1, tokens, 2)
+@pytest.mark.parametrize(
+    ("shape", "route"), [((1, 1, 724), "plain"), ((1, 1, 725), "blocks"), ((8, 4, 128), "plain"), ((16, 4, 400), "blocks")]
+)
+def test_the_route_is_chosen_by_the_number_of_scores(shape, route, generator):
+    queries, keys = queries_and_keys(generator, *shape, 2, dtype=torch.float32)
     assert token_attention.resolved("auto", queries, keys, None) == route
 
 

@@ -1,9 +1,9 @@
 """Training of image models: what is promised of batches, interruption, devices and errors, and the fillings beside it."""
 
-import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from runpy import run_path
 from types import SimpleNamespace
@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from attractor.estimators.image_completion import (
     CompletionErrors,
@@ -20,10 +22,11 @@ from attractor.estimators.image_completion import (
     harmonic,
     visible_mean,
 )
-from attractor.estimators.image_completion.run import Run, relative_rate
+from attractor.estimators.image_completion.run import Run, relative_rate, seed_of
 from attractor.nn.energy_transformer import EnergyTransformer
 from attractor.nn.energy_transformer.images import VisionEnergyTransformer
-from attractor.nn.energy_transformer.images_patches import random_patch_masks
+from attractor.nn.energy_transformer.images_files import digest, read, write
+from attractor.nn.energy_transformer.images_patches import masked_error, random_patch_masks
 
 accelerate = pytest.importorskip("accelerate")
 from accelerate.state import AcceleratorState  # noqa: E402  # after the skip
@@ -40,12 +43,11 @@ def fresh_engine():
     AcceleratorState._reset_state(True)
 
 
-def model_of(seed=0, steps=2, **options):
+def model_of(seed=0, steps=2, mean=0.5, std=0.3, classes=None, **options):
     generator = torch.Generator().manual_seed(seed)
-    block = EnergyTransformer(
-        12, heads=2, key_dim=4, memories=16, steps=steps, self_attention=True, init="scaled", generator=generator, **options
-    )
-    return VisionEnergyTransformer(SHAPE, 2, block, mean=0.5, std=0.3, generator=generator)
+    given = {"heads": 2, "key_dim": 4, "memories": 16, "steps": steps, "self_attention": True, "init": "scaled"} | options
+    block = EnergyTransformer(12, **given, generator=generator)
+    return VisionEnergyTransformer(SHAPE, 2, block, mean=mean, std=std, classes=classes, generator=generator)
 
 
 def stripes(count=90, seed=0):
@@ -127,7 +129,7 @@ def test_a_finished_training_is_read_from_its_folder(tmp_path):
     told = []
     again = training(model_of(seed=5), progress=told.append).fit(stripes(), folder=tmp_path)
     assert same(again.model, done.model) and told == []
-    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json", ".safetensors"]
+    assert [file.name for file in tmp_path.iterdir()] == ["training.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -142,21 +144,104 @@ def test_the_folder_of_another_training_is_refused_and_nothing_changes(tmp_path,
     assert same(model, model_of())
 
 
-@pytest.mark.parametrize("damage", ["json", "format", "tensors", "other"])
-def test_a_damaged_folder_is_refused(tmp_path, damage):
+@pytest.mark.parametrize(
+    ("model", "complaint"),
+    [
+        (lambda: model_of(step_size=0.5), "modules"),
+        (lambda: model_of(beta=0.9), "modules"),
+        (lambda: model_of(noise=0.1), "modules"),
+        (lambda: model_of(self_attention=False), "modules"),
+        (lambda: model_of(mean=0.4), "mean"),
+        (lambda: model_of(std=0.4), "std"),
+    ],
+)
+def test_the_folder_of_another_model_is_refused(tmp_path, model, complaint):
     training(iterations=2).fit(stripes(), folder=tmp_path)
-    file = tmp_path / "training.json"
-    described = json.loads(file.read_text())
-    if damage == "json":
-        file.write_text("{")
-    elif damage == "format":
-        file.write_text(json.dumps(described | {"format": 99}))
-    elif damage == "tensors":
-        (tmp_path / described["tensors"]).write_bytes(b"none")
-    else:
-        file.rename(tmp_path / "notes.txt")
-    with pytest.raises(ValueError, match=str(tmp_path)):
+    with pytest.raises(ValueError, match=f"other settings: {complaint}$"):
+        training(model(), iterations=2).fit(stripes(), folder=tmp_path)
+
+
+def test_a_folder_with_other_files_is_refused_and_they_stay(tmp_path):
+    other = tmp_path / "tensors-3.safetensors"
+    other.write_bytes(b"mine")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="other files: tensors-3"):
+            training(iterations=2).fit(stripes(), folder=tmp_path)
+        assert other.read_bytes() == b"mine"
+        other.rename(tmp_path / "aside")
+        (tmp_path / "aside").replace(tmp_path.parent / "aside")
         training(iterations=2).fit(stripes(), folder=tmp_path)
+        (tmp_path.parent / "aside").replace(other)
+
+
+def forge(file, change):
+    """Write it again with a digest that fits."""
+    described, tensors = read(file, "")
+    described.pop("format")
+    change(described, tensors)
+    write(file, described, tensors)
+
+
+def set_step(described, step):
+    described["step"] = step
+
+
+DAMAGES = {
+    "a step before": lambda described, tensors: set_step(described, 3),
+    "no number of steps": lambda described, tensors: set_step(described, "8"),
+    "a step past the end": lambda described, tensors: set_step(described, 99),
+    "a step below": lambda described, tensors: set_step(described, -1),
+    "a switch as a step": lambda described, tensors: set_step(described, True),
+    "no step": lambda described, tensors: described.pop("step"),
+    "no settings": lambda described, tensors: described.update(settings=None),
+    "no plain": lambda described, tensors: described.update(plain=3),
+    "another kind": lambda described, tensors: described.update(kind="something"),
+    "no evaluations": lambda described, tensors: described["plain"].update(validation=[]),
+    "another best": lambda described, tensors: described["plain"].update(best_step=5),
+    "no moments of one": lambda described, tensors: tensors.pop("optimiser.exp_avg.positions"),
+    "no moments": lambda described, tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("optimiser")],
+    "no losses": lambda described, tensors: tensors.pop("losses"),
+    "fewer losses": lambda described, tensors: tensors.update(losses=torch.zeros(3)),
+    "no weights": lambda described, tensors: tensors.pop("model.positions"),
+    "other weights": lambda described, tensors: tensors.update({"model.positions": torch.zeros(2)}),
+    "wide weights": lambda described, tensors: tensors.update({"model.positions": tensors["model.positions"].double()}),
+    "weights without end": lambda described, tensors: tensors["model.positions"].fill_(torch.inf),
+    "no best weights": lambda described, tensors: tensors.pop("best.positions"),
+    "something else": lambda described, tensors: tensors.update(more=torch.zeros(2)),
+}
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "flips", "short", "text", "format", "unsigned"])
+def test_a_damaged_checkpoint_is_refused_and_nothing_changes(tmp_path, damage):
+    images, validation = stripes(), stripes(20, seed=1)
+    training(iterations=8).fit(images, validation=validation, folder=tmp_path, every=4)
+    file = tmp_path / "training.safetensors"
+    whole = file.read_bytes()
+    if damage in DAMAGES:
+        forge(file, DAMAGES[damage])
+    elif damage == "unsigned":
+        _, tensors = read(file, "")
+        tensors.pop("optimiser.exp_avg.positions")
+        with safe_open(file, framework="pt") as opened:
+            save_file(tensors, file, metadata=opened.metadata())
+    elif damage == "format":
+        forge(file, lambda described, tensors: described.update(format=99))
+    changed = [file.read_bytes()] if file.read_bytes() != whole else []
+    if damage == "flips":
+        changed = [
+            whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :] for place in range(0, len(whole), len(whole) // 25)
+        ]
+    elif damage == "short":
+        changed = [whole[:-1], whole[:100], b""]
+    elif damage == "text":
+        changed = [b"none"]
+    model, task = model_of(seed=7), None
+    for content in changed:
+        file.write_bytes(content)
+        task = training(model, iterations=8)
+        with pytest.raises(ValueError, match=r"must hold|must be"):
+            task.fit(images, validation=validation, folder=tmp_path, every=4)
+    assert task is not None and same(model, model_of(seed=7)) and not hasattr(task, "losses_")
 
 
 def test_the_best_weights_are_kept(monkeypatch):
@@ -223,9 +308,10 @@ PROCESS = """
 import sys, torch
 from accelerate import Accelerator
 sys.path.insert(0, sys.argv[1])
-from test_image_completion import stripes, training
+from test_image_completion import model_of, stripes, training
 engine = Accelerator(cpu=True)
-done = training(iterations=4, accelerator=engine).fit(stripes(), validation=stripes(20, seed=1), folder=sys.argv[2])
+task = training(model_of(classes=3), iterations=4, accelerator=engine)
+done = task.fit(stripes(), validation=stripes(20, seed=1), folder=sys.argv[2])
 assert engine.num_processes == 2
 if engine.process_index == 1:
     from safetensors.torch import save_file
@@ -250,13 +336,11 @@ def test_two_processes_change_nothing_but_rounding(tmp_path):
     ]
     errors = [one.communicate(timeout=120)[1] for one in running]
     assert [one.returncode for one in running] == [0, 0], errors
-    alone = training(iterations=4).fit(stripes(), validation=stripes(20, seed=1), folder=tmp_path / "alone")
-    from safetensors.torch import load_file
-
+    alone = training(model_of(classes=3), iterations=4).fit(stripes(), validation=stripes(20, seed=1), folder=tmp_path / "alone")
     found = load_file(tmp_path / "other")
     for name, value in alone.model.state_dict().items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-4)
-    assert (tmp_path / "run" / "training.json").exists()
+    assert (tmp_path / "run" / "training.safetensors").exists()
 
 
 def test_mixed_precision_trains_and_leaves_the_model_as_it_was():
@@ -295,7 +379,20 @@ def test_errors_are_those_of_the_scored_patches():
     square = (reconstructed - images).square()[task.model.pixels(masks.scored)]
     assert found.mse == pytest.approx(float(square.mean()))
     # the public training code: the root of the mean over all patches, zero where they are not scored
-    assert found.published_loss == pytest.approx(float((square.sum() / images.numel()).sqrt()))
+    # of pixels in units of the deviation that the model takes out
+    assert found.published_loss == pytest.approx(float((square.sum() / 0.3**2 / images.numel()).sqrt()))
+
+
+def test_the_published_loss_divides_each_channel_by_its_deviation():
+    block = EnergyTransformer(12, heads=2, key_dim=4, steps=2, self_attention=True, generator=torch.Generator())
+    model = VisionEnergyTransformer((2, 6, 6), 2, block, std=(0.2, 0.5), generator=torch.Generator())
+    images = torch.rand(5, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+    task = ImageCompletion(model, hidden=4)
+    masks = task.masks(5, 1_000_003)
+    square = (model(images, masks.hidden).detach() - images).square() * model.pixels(masks.scored)
+    standard = square / torch.tensor([0.2, 0.5]).square().view(2, 1, 1)
+    assert task.evaluate(images).published_loss == pytest.approx(float(standard.mean().sqrt()))
+    assert task.evaluate(images).mse == pytest.approx(float(square.mean()) * 9 / 4)
 
 
 def test_batches_of_an_evaluation_change_nothing():
@@ -316,10 +413,140 @@ def test_prediction_is_completion():
     torch.testing.assert_close(task.predict(images, known[0, 0]), found)
 
 
-def test_a_loss_that_is_not_finite_stops_the_training():
-    model = VisionEnergyTransformer(SHAPE, 2, LoopedEncoder(12, heads=2, width=8, steps=2))
-    with pytest.raises(FloatingPointError, match="learning_rate"):
-        training(model, iterations=6, learning_rate=1e30, clip=1e30).fit(stripes(), every=3)
+@pytest.mark.parametrize("block", [lambda: model_of().block, lambda: LoopedEncoder(12, heads=2, width=8, steps=2)])
+@pytest.mark.parametrize(("rate", "clip"), [(1e30, 1.0), (1e30, 1e30), (1e38, 1e30)])
+def test_a_diverging_training_stops_and_names_the_rate(block, rate, clip):
+    model = VisionEnergyTransformer(SHAPE, 2, block())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(FloatingPointError, match="learning_rate"):
+            training(model, iterations=6, learning_rate=rate, clip=clip).fit(stripes())
+
+
+def test_a_large_rate_leaves_a_model_whose_energy_falls():
+    task = training(iterations=40, learning_rate=10.0).fit(stripes())
+    assert float(task.model.block.norm.gain.detach()) >= 1e-3 * (1 - 1e-6)
+    assert bool(task.model(stripes(3)).isfinite().all())
+
+
+def test_weights_that_are_not_finite_after_the_last_iteration_are_told(monkeypatch):
+    monkeypatch.setattr(
+        "attractor.estimators.image_completion.run.keep_descending", lambda model: model.positions.data.fill_(torch.nan)
+    )
+    with pytest.raises(FloatingPointError, match="weights are not finite after iteration 1: lower learning_rate"):
+        training(iterations=1).fit(stripes())
+
+
+def test_a_gain_that_a_step_makes_negative_is_lifted():
+    task = training(iterations=1, learning_rate=1.0)
+    task.model.block.norm.gain.data.fill_(2e-3)
+    task.fit(stripes())
+    assert float(task.model.block.norm.gain.detach()) >= 1e-3 * (1 - 1e-6)
+
+
+def test_training_gives_the_mode_and_the_head_back():
+    for mode in (True, False):
+        model = model_of(noise=0.2, classes=3).train(mode)
+        before = [one.clone() for one in model.head.parameters()]
+        task = training(model, iterations=2).fit(stripes())
+        assert all(module.training == mode for module in model.modules())
+        assert all(one.requires_grad for one in model.parameters())
+        assert all(torch.equal(*pair) for pair in zip(before, model.head.parameters(), strict=True))
+        known = model.pixels(~task.masks(3, 0).hidden)
+        assert torch.equal(task.predict(stripes(3), known), model.eval().complete(stripes(3), known))
+    model.train()
+    with pytest.raises(StoppedError):
+        training(model, progress=interrupt_at(0.1)).fit(stripes())
+    assert model.training and all(one.requires_grad for one in model.parameters())
+
+
+def test_errors_are_those_of_evaluation_and_the_mode_comes_back():
+    model, images = model_of(noise=0.5), stripes(10)
+    masks = random_patch_masks(10, 9, hidden=4, generator=torch.Generator().manual_seed(0))
+    found = completion_errors(model.train(), images, masks)
+    assert model.training and torch.equal(found, completion_errors(model.eval(), images, masks))
+    model.train()
+    with pytest.raises(ValueError, match="steps"):
+        completion_errors(model, images, masks, steps=0)
+    assert model.training
+
+
+def first_step(**options):
+    """The parameters after one step, the loss of it, and what the step was taken on."""
+    task = training(iterations=10, **options)
+    run = Run(task, accelerate.Accelerator(), stripes(), None)
+    parts = list(run.parts())
+    with run.engaged():
+        run.advance()
+    return task, parts, run
+
+
+def test_the_loss_is_that_of_the_scored_patches():
+    _, ((images, masks),), run = first_step(hidden=3, shown=2)
+    found = model_of()(images, masks.hidden).detach()
+    wanted = masked_error(found, images, masks.scored, 2).mean() / 0.3**2
+    assert float(run.losses[0]) == pytest.approx(float(wanted))
+    assert float(run.losses[0]) != pytest.approx(float(masked_error(found, images, masks.hidden, 2).mean() / 0.3**2), rel=1e-3)
+
+
+def test_the_first_step_is_that_of_the_schedule_and_weights_decay():
+    task, _, _ = first_step(weight_decay=0.0)
+    moved = task.model.encoder.weight.detach() - model_of().encoder.weight.detach()
+    # the first step of Adam has the size of the rate
+    assert float(moved.abs().median()) == pytest.approx(3e-3 / 25, rel=0.01)
+    decayed = first_step(weight_decay=5.0)[0].model.encoder.weight.detach()
+    torch.testing.assert_close(
+        decayed - task.model.encoder.weight.detach(), -5.0 * 3e-3 / 25 * model_of().encoder.weight.detach(), atol=1e-7, rtol=1e-3
+    )
+
+
+def test_betas_are_those_of_the_optimiser():
+    assert not same(training(betas=(0.5, 0.9)).fit(stripes()).model, training().fit(stripes()).model)
+    _, _, run = first_step(betas=[0.5, 0.9])
+    assert run.optimiser.param_groups[0]["betas"] == (0.5, 0.9)
+
+
+def test_images_may_be_transformed_in_ways_that_follow_from_the_seed():
+    def mirrored(images, generator):
+        turn = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+        return torch.where(turn, images.flip(-2), images)
+
+    one, two = (training(transform=mirrored).fit(stripes()) for _ in range(2))
+    assert same(one.model, two.model) and not same(one.model, training().fit(stripes()).model)
+    for wrong, error in (
+        (lambda images, _: images[:, :, :3], ValueError),
+        (lambda images, _: images / 0, ValueError),
+        (lambda *_: None, TypeError),
+    ):
+        with pytest.raises(error, match="transform"):
+            training(transform=wrong).fit(stripes())
+
+
+def test_noise_differs_between_steps_parts_and_processes_and_from_masks():
+    run = Run(training(), accelerate.Accelerator(), stripes(), None)
+    seeds = []
+    for run.step in range(2):
+        for index in range(2):
+            run.engine = SimpleNamespace(process_index=index)
+            seeds += [
+                run.generator(use, part, torch.device("cpu")).initial_seed() for use in ("noise", "transform") for part in range(2)
+            ]
+    masks = {seed_of(3, step) for step in range(2)}
+    assert len(set(seeds)) == 16 and not masks & set(seeds)
+
+
+def test_data_are_read_for_their_digest_with_a_folder_only(tmp_path, monkeypatch):
+    images = stripes().to(torch.bfloat16)
+    training(model_of().to(torch.bfloat16), iterations=1).fit(images, folder=tmp_path)
+    monkeypatch.setattr("attractor.estimators.image_completion.training.digest", None)
+    training(iterations=1).fit(stripes())
+
+
+def test_the_digest_does_not_depend_on_pieces(monkeypatch):
+    tensors = {"a": stripes(), "b": torch.ones((), dtype=torch.bfloat16)}
+    whole = digest("text", tensors)
+    monkeypatch.setattr("attractor.nn.energy_transformer.images_files.PIECE", 40)
+    assert digest("text", tensors) == whole != digest("text", tensors | {"a": stripes(seed=1)})
 
 
 def test_without_accelerate_the_extra_is_named(monkeypatch):
@@ -336,6 +563,25 @@ def test_without_accelerate_the_extra_is_named(monkeypatch):
         (lambda: training(iterations=0), ValueError, "iterations"),
         (lambda: training(learning_rate=0), ValueError, "learning_rate"),
         (lambda: training(warm_up=1), ValueError, "warm_up"),
+        (lambda: training(warm_up=0), ValueError, "warm_up"),
+        (lambda: training(warm_up="a"), TypeError, "warm_up"),
+        (lambda: training(weight_decay="a"), TypeError, "weight_decay"),
+        (lambda: training(betas=(0.9, 1)), ValueError, "betas"),
+        (lambda: training(betas=0.9), ValueError, "betas"),
+        (lambda: training(hidden=9), ValueError, "leave a patch"),
+        (lambda: ImageCompletion(None, hidden=3), TypeError, "model"),
+        (lambda: training(batch_size=0), ValueError, "batch_size"),
+        (lambda: training().predict(stripes().numpy(), torch.ones(6, 6, dtype=torch.bool)), TypeError, "images"),
+        (lambda: training().predict(stripes()[:0], torch.ones(6, 6, dtype=torch.bool)), ValueError, "n >= 1"),
+        (lambda: training().predict(stripes(), torch.ones(6, 6, dtype=torch.bool), batch_size=0), ValueError, "batch_size"),
+        (
+            lambda: completion_errors(model_of(), stripes(4), random_patch_masks(4, 9, hidden=4), batch_size=0),
+            ValueError,
+            "batch_size",
+        ),
+        (lambda: harmonic(torch.full((1, 1, 2, 2), torch.nan), torch.eye(2, dtype=torch.bool)), ValueError, "finite"),
+        (lambda: visible_mean(torch.full((1, 1, 2, 2), torch.inf), torch.eye(2, dtype=torch.bool)), ValueError, "finite"),
+        (lambda: harmonic(torch.zeros(1, 1, 2, 2), torch.eye(2, dtype=torch.bool), tol=0), ValueError, "tol"),
         (lambda: training(weight_decay=-1), ValueError, "weight_decay"),
         (lambda: training(seed=-1), ValueError, "seed"),
         (lambda: training().fit(stripes(15)), ValueError, "at least batch_size"),

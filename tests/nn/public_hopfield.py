@@ -21,8 +21,8 @@ def random_weights(settings, seed=0):
     weights = {}
     through_keys = connected and not static["stored_pattern"]
     if stored == size and values == size and settings["pattern_size"] is None and not connected:
-        rows = sum(inside for name in static if not static[name])
-        weights["in_proj_weight"] = draw(rows, size)
+        if not all(static.values()):
+            weights["in_proj_weight"] = draw(sum(inside for name in static if not static[name]), size)
     else:
         shapes = {"q": (inside, size), "k": (inside, stored), "v": (read, inside if through_keys else values)}
         for letter, name in zip("qkv", static, strict=True):
@@ -59,11 +59,12 @@ def public_hopfield(weights, settings, stored, state, values, padding=None):
         shift = (core["p_norm_weight"], core["p_norm_bias"]) if affine else (None, None)
         eps = settings["normalize_hopfield_space_eps"]
         q, k = (layer_norm(x.unflatten(-1, (heads, width)), (width,), *shift, eps).flatten(2) for x in (q, k))
-    beta = settings["scaling"] or (q.shape[-1] // heads) ** -0.5
+    beta = settings["scaling"] or scaling(settings)
     if settings["add_zero_association"]:
         k, v = (torch.cat([x, torch.zeros_like(x[:, :1])], 1) for x in (k, v))
         padding = None if padding is None else torch.cat([padding, torch.zeros_like(padding[:, :1])], 1)
     most = settings["update_steps_max"]
+    most = None if most is not None and most < 0 else most
     read = []
     for q_head, k_head, v_head in zip(q.chunk(heads, -1), k.chunk(heads, -1), v.chunk(heads, -1), strict=True):
         step, old = 0, None
@@ -84,6 +85,15 @@ def public_hopfield(weights, settings, stored, state, values, padding=None):
     if settings["disable_out_projection"]:
         return found
     return linear(found, core["out_proj.weight"], core.get("out_proj.bias"))
+
+
+def scaling(settings):
+    """By default one without any learned map, else of the width that a projected head has or would have."""
+    static = all(settings[f"{name}_as_static"] for name in ("state_pattern", "stored_pattern", "pattern_projection"))
+    others = settings["pattern_projection_as_connected"] or settings["normalize_hopfield_space"]
+    if static and settings["disable_out_projection"] and not others:
+        return 1.0
+    return (settings["hidden_size"] or settings["input_size"] // settings["num_heads"]) ** -0.5
 
 
 def normalized(weights, settings, name, patterns):

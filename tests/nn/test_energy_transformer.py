@@ -168,7 +168,7 @@ def test_it_is_an_energy_network(kind, generator):
     assert_close(network.synapse_energy(activated), block.energy(g, mask=HOLE), rtol=1e-10, atol=1e-10)
     assert_close(network.drives(activated)["tokens"], block.force(g, mask=HOLE), rtol=1e-10, atol=1e-10)
     shared = {id(one) for one in network.parameters()}
-    assert shared == {id(one) for name, one in block.named_parameters() if name != "log_beta"}
+    assert shared == {id(one) for name, one in block.named_parameters() if name not in ("log_beta", "log_memory_beta")}
 
 
 def test_gradients_pass_through_all_steps(generator):
@@ -235,3 +235,29 @@ def test_state_dict_brings_back_the_same_block(generator):
     other.load_state_dict(block.state_dict())
     x = tokens_of(generator, 2, 7, 8)
     assert torch.equal(block(x), other(x))
+
+
+def test_learned_temperatures_stay_positive(generator):
+    block = block_of("softmax, learned", learn_beta=True)
+    x = tokens_of(generator, 2, 7, 8)
+    optimizer = torch.optim.SGD([block.log_beta, block.log_memory_beta], lr=1.0)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (block.beta.sum() + block.memory_beta).backward()
+        optimizer.step()
+    assert (block.beta > 0).all() and 0 < block.memory_beta.item() < 0.3
+    assert block.energy(block.normalize(x)).isfinite().all()
+
+
+@pytest.mark.parametrize("route", ["plain", "blocks", "fused"])
+def test_it_compiles(route, generator):
+    block = block_of("learned beta", route=route, steps=2)
+    x = tokens_of(generator, 2, 7, 8)
+    torch._dynamo.reset()
+    assert_close(torch.compile(block, backend="eager", fullgraph=True)(x, mask=HOLE), block(x, mask=HOLE))
+
+
+def test_a_network_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    block_of().network(7)
+    assert torch.equal(before, torch.get_rng_state())

@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from attractor.energy import lagrangians
+from attractor.errors import EnergyUnboundedWarning
 from attractor.nn.energy_transformer import EnergyTransformer
 
 
@@ -52,7 +53,12 @@ def test_large_steps_may_raise_the_energy_and_backtracking_ones_never_do():
         block = block_of(0.3, seed, dim=4, key_dim=2, memories=0, step_size=100.0)
         x = tokens_of(seed, 5, 6, 4)
         raised += worst_rise(block.descend(x, max_steps=40, tol=0.0, trace=True).trace.energy) > 1e-3
-        assert worst_rise(block.descend(x, max_steps=40, tol=0.0, step_size="backtrack", trace=True).trace.energy) <= 0
+        way = block.descend(x, max_steps=40, tol=0.0, step_size="backtrack", trace=True).trace
+        assert worst_rise(way.energy) <= 0
+        again = torch.stack([block.energy(block.normalize(one)) for one in way.states])
+        assert worst_rise(again) <= 1e-12
+        over = block.energy(block.normalize(block(x, steps=1))) > way.energy[0]
+        assert (way.energy[1] < way.energy[0])[over].all()
     assert raised
 
 
@@ -152,3 +158,27 @@ def test_no_steps_leave_everything_where_it_is():
     way = block.descend(x, max_steps=0, trace=True)
     assert torch.equal(way.states, x) and way.steps.tolist() == [0, 0]
     assert_close(way.energy, block.energy(block.normalize(x)))
+
+
+@pytest.mark.parametrize(("dtype", "step_size"), [(torch.float32, 1e38), (torch.float16, 6e4)])
+def test_a_step_beyond_the_range_of_numbers_is_told(dtype, step_size):
+    block = block_of(1.0, dtype=dtype)
+    x = tokens_of(0, 2, 6, 8, dtype=dtype)
+    with pytest.warns(EnergyUnboundedWarning, match="2 of 2 samples diverged"):
+        way = block.descend(x, step_size=step_size, max_steps=5)
+    assert torch.equal(way.states, x) and way.energy.isfinite().all() and not way.converged.any() and way.steps.tolist() == [1, 1]
+    with pytest.warns(EnergyUnboundedWarning, match="2 of 2 samples diverged"):
+        block(x, steps=2, step_size=step_size)
+    block.step_size = step_size
+    way = block.descend(x, step_size="backtrack", max_steps=5)
+    assert way.states.isfinite().all()
+    assert_close(way.energy, block.energy(block.normalize(way.states)))
+
+
+def test_who_cannot_take_any_share_of_a_step_stays_and_has_not_converged(monkeypatch):
+    block = block_of()
+    x = tokens_of(0, 2, 6, 8)
+    force = block._force
+    monkeypatch.setattr(block, "_force", lambda g, allowed: -force(g, allowed))
+    way = block.descend(x, step_size="backtrack", max_steps=5)
+    assert torch.equal(way.states, x) and not way.converged.any() and way.steps.tolist() == [1, 1]

@@ -1,12 +1,14 @@
 """The image model of the Energy Transformer: patches, masks, completion, resolutions, public weights."""
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.nn.energy_transformer import EnergyTransformer
+from attractor.nn.energy_transformer import EnergyTransformer, images_weights
 from attractor.nn.energy_transformer.images import VisionEnergyTransformer
 from attractor.nn.energy_transformer.images_patches import (
     masked_error,
@@ -16,15 +18,15 @@ from attractor.nn.energy_transformer.images_patches import (
     unpatchify,
 )
 from attractor.nn.energy_transformer.images_weights import NAMES, from_image_checkpoint, image_checkpoint_of
+from attractor.read import SoftMax
 
 SHAPE, PATCH, DIM = (2, 6, 9), 3, 12
 
 
-def small(seed=0, image_shape=SHAPE, patch_size=PATCH, steps=3, **options):
+def small(seed=0, image_shape=SHAPE, patch_size=PATCH, steps=3, block=None, **options):
     generator = torch.Generator().manual_seed(seed)
-    block = EnergyTransformer(
-        DIM, heads=2, key_dim=5, memories=7, steps=steps, self_attention=True, init="scaled", generator=generator
-    )
+    given = {"heads": 2, "key_dim": 5, "memories": 7, "steps": steps, "self_attention": True, "init": "scaled"}
+    block = EnergyTransformer(DIM, **given | (block or {}), generator=generator)
     return VisionEnergyTransformer(image_shape, patch_size, block, generator=generator, **options)
 
 
@@ -79,6 +81,20 @@ def test_error_counts_the_scored_patches_only():
     found = images.clone()
     found[0, :, :3, 3:6], found[0, :, 3:], found[1, :, 3:, 6:] = 2.0, 9.0, 4.0
     assert masked_error(found, images, scored, PATCH).tolist() == [4.0, 8.0]
+
+
+def test_other_patches_count_in_no_error_and_in_no_gradient():
+    images, scored = torch.zeros(2, *SHAPE), torch.zeros(2, 6, dtype=torch.bool)
+    scored[:, 1] = True
+    images[:, :, 3:] = torch.nan
+    found = torch.ones(2, *SHAPE, requires_grad=True)
+    error = masked_error(found, images, scored, PATCH)
+    assert error.tolist() == [1.0, 1.0]
+    error.sum().backward()
+    assert bool(found.grad.isfinite().all()) and torch.equal(found.grad[0, 0] != 0, small().pixels(scored)[0, 0])
+    scored[1] = False
+    with pytest.raises(ValueError, match=r"scored must have a patch of each image, images without any: \[1\]"):
+        masked_error(found, images, scored, PATCH)
 
 
 def test_parameters_of_the_published_image_model_are_counted():
@@ -156,6 +172,31 @@ def test_trace_ends_at_the_reconstruction_and_its_energy_falls():
     energies = torch.stack([model.block.energy(model.block.normalize(one)) for one in seen.tokens])
     assert bool((energies.diff(dim=0) < 0).all())
     assert len(model.trace(images, steps=5).images) == 6
+
+
+def test_completion_and_trace_are_of_evaluation_and_give_each_mode_back():
+    model, images, hidden = small(block={"noise": 0.5}), pictures(), some_hidden()
+    model.encoder.eval()
+    known, modes = model.pixels(~hidden), [module.training for module in model.modules()]
+    assert set(modes) == {True, False}
+    completed, seen = model.complete(images, known), model.trace(images, hidden)
+    assert [module.training for module in model.modules()] == modes
+    model.eval()
+    torch.testing.assert_close(completed, torch.where(known, images, model(images, hidden).detach()))
+    torch.testing.assert_close(seen.images[-1], model(images, hidden).detach())
+    model.train()
+    for call in (lambda: model.complete(images, known, steps=0), lambda: model.trace(images, steps=0)):
+        with pytest.raises(ValueError, match="steps"):
+            call()
+        assert all(module.training for module in model.modules())
+
+
+def test_classes_are_learned_with_noise():
+    model, images = small(classes=3, block={"noise": 0.5}), pictures()
+    one, two, other = (model.classify(images, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert torch.equal(one, two) and not torch.equal(one, other)
+    one.sum().backward()
+    assert bool(model.encoder.weight.grad.any())
 
 
 def test_gradients_reach_every_parameter_but_the_head():
@@ -307,11 +348,143 @@ def test_a_missing_array_and_a_pickle_are_refused(tmp_path):
             read(path)
 
 
+def archive(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, array in members.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array)
+
+
+def test_a_file_is_checked_before_it_is_unpacked(tmp_path, monkeypatch):
+    path = tmp_path / "weights.npz"
+    monkeypatch.setattr(images_weights, "LARGEST", 10**6)
+    read_members, true = [], zipfile.ZipFile.read
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, name: read_members.append(name) or true(self, name))
+    for change, complaint in (
+        ({"extra": np.zeros(10**5, np.float32)}, r"unknown are \['extra'\]"),
+        ({"Benc": np.zeros(10**5, np.float32)}, "Benc must have shape"),
+        ({"Benc": np.zeros(12, np.int32)}, "no floating-point numbers"),
+        ({"Xi": np.zeros((12, 7 * 10**4), np.float32)}, "bytes unpacked, more than"),
+    ):
+        archive(path, public_arrays() | change)
+        with pytest.raises(ValueError, match=complaint):
+            read(path)
+    assert read_members == []
+    archive(path, public_arrays())
+    read(path)
+    assert len(read_members) == len(NAMES)
+
+
+def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path):
+    path = tmp_path / "weights.npz"
+    archive(path, public_arrays())
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["Xi.npy"] = members["Xi.npy"].replace(b"(12, 7)", b"(12,99)")
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    with pytest.raises(ValueError, match="not as many as it says"):
+        read(path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_flipped_byte_is_refused_or_changes_nothing(tmp_path, save):
+    path = tmp_path / "weights.npz"
+    save(path, **public_arrays())
+    whole, images = path.read_bytes(), pictures()
+    wanted = read(path)(images)
+    places = np.random.default_rng(0).integers(0, len(whole), 50).tolist() + list(range(len(whole) - 60, len(whole)))
+    refused = 0
+    for place in [*range(40), *places]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            assert torch.equal(read(path)(images), wanted)
+        except ValueError:
+            refused += 1
+    assert refused > 60
+
+
+def test_other_files_are_refused(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for path in (tmp_path / "one.npy", tmp_path):
+        with pytest.raises(ValueError, match="plain arrays"):
+            read(path)
+
+
+def test_arrays_may_be_parameters_and_half_as_wide(tmp_path):
+    arrays = public_arrays()
+    tensors = {name: torch.nn.Parameter(torch.tensor(one)) for name, one in arrays.items()}
+    model = read(tensors)
+    assert torch.equal(model(pictures()), read(arrays)(pictures()))
+    model.positions.data.zero_()
+    assert bool(tensors["POS_embed"].any())
+    half = read({name: one.to(torch.bfloat16) for name, one in tensors.items()})
+    written = image_checkpoint_of(half)
+    assert half.positions.dtype == torch.bfloat16 and written["Wq"].dtype == np.float32
+    assert torch.equal(torch.tensor(written["Xi"].T).bfloat16(), half.block.memory)
+    before = torch.get_rng_state()
+    read(arrays)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_model_that_the_layout_has_no_place_for_is_refused():
     with pytest.raises(ValueError, match=r"head"):
         image_checkpoint_of(small(classes=2))
     with pytest.raises(ValueError, match="attention"):
         image_checkpoint_of(VisionEnergyTransformer(SHAPE, PATCH, EnergyTransformer(DIM, attention=False)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beta", 0.3), ("activation", "softmax"), ("causal", True), ("self_attention", False), ("noise", 0.1)],
+)
+def test_a_block_that_would_mean_something_else_there_is_refused(name, value):
+    with pytest.raises(ValueError, match=rf"got {{'{name}'"):
+        image_checkpoint_of(small(block={name: value}))
+
+
+BLOCKS = [
+    {},
+    {"self_attention": False, "causal": True, "step_size": 0.7, "steps": 2, "noise": 0.1, "bias": True},
+    {"beta": torch.tensor([0.1, 0.7]), "activation": "softmax"},
+    {"learn_beta": True, "activation": SoftMax(beta=torch.nn.Parameter(torch.tensor(0.6))), "checkpoint": True, "route": "plain"},
+    {"attention": False},
+    {"memories": 0},
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_saved_model_comes_back_whole(tmp_path, block):
+    model, images, hidden = small(block=block, classes=3, mean=(0.1, 0.2), std=(0.3, 0.7)).eval(), pictures(), some_hidden()
+    with torch.no_grad():
+        for one in model.parameters():
+            one += 0.01
+    model.save(tmp_path / "model")
+    again = VisionEnergyTransformer.load(tmp_path / "model")
+    assert torch.equal(again(images, hidden), model(images, hidden)) and torch.equal(again.classify(images), model.classify(images))
+    assert not again.training and again.block.noise == model.block.noise and again.block.steps == model.block.steps
+    assert [name for name, _ in again.named_parameters()] == [name for name, _ in model.named_parameters()]
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+    model.to(torch.bfloat16).save(tmp_path / "model")
+    assert VisionEnergyTransformer.load(tmp_path / "model").positions.dtype == torch.bfloat16
+
+
+def test_a_damaged_model_is_refused(tmp_path):
+    path = tmp_path / "model"
+    small().save(path)
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(whole), 60).tolist():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ValueError, match="path must be a saved VisionEnergyTransformer"):
+            VisionEnergyTransformer.load(path)
+    path.write_bytes(whole[:-40])
+    with pytest.raises(ValueError, match="damaged"):
+        VisionEnergyTransformer.load(path)
+    with pytest.raises(FileNotFoundError, match="no file"):
+        VisionEnergyTransformer.load(tmp_path / "none")
+    with pytest.raises(ValueError, match="folder"):
+        small().save(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -323,6 +496,12 @@ def test_a_model_that_the_layout_has_no_place_for_is_refused():
         (lambda: small(init="large"), ValueError, "init"),
         (lambda: small(classes=0), ValueError, "classes"),
         (lambda: small(std=0.0), ValueError, "std"),
+        (lambda: small(mean="x"), TypeError, "mean"),
+        (lambda: small(image_shape=28), ValueError, "image_shape"),
+        (lambda: VisionEnergyTransformer(SHAPE, PATCH, None), TypeError, "block must be an EnergyTransformer"),
+        (lambda: VisionEnergyTransformer(SHAPE, PATCH, torch.nn.Linear(2, 2)), TypeError, "block must be an EnergyTransformer"),
+        (lambda: masked_error(pictures(), pictures(), some_hidden().long(), PATCH), TypeError, "scored"),
+        (lambda: masked_error(pictures(), pictures(), some_hidden(3), PATCH), ValueError, "scored"),
         (lambda: small(mean=(1.0, 2.0, 3.0)), ValueError, "mean"),
         (lambda: small()(pictures()[0]), ValueError, "images"),
         (lambda: small()(pictures().long()), ValueError, "floating"),

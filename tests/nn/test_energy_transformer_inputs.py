@@ -1,13 +1,21 @@
 """What the block refuses, what it adds when asked, and faults of public code that it must not have."""
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from attractor.energy.synapses import token_attention
 from attractor.errors import AttractorWarning
-from attractor.nn.energy_transformer import EnergyLayerNorm, EnergyTransformer
-from attractor.read import Sparsemax
+from attractor.nn.energy_transformer import (
+    EnergyLayerNorm,
+    EnergyTransformer,
+    GraphEnergyTransformer,
+    StructuredEnergyTransformer,
+    VisionEnergyTransformer,
+)
+from attractor.nn.energy_transformer.norm import refuse_gains
+from attractor.read import Exponential, Sparsemax
 
 TOKENS = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
 
@@ -29,6 +37,9 @@ def block_of(**settings):
         ({"step_size": -0.1}, "step_size must be a positive finite number"),
         ({"beta": 0.0}, "beta must be a positive finite number"),
         ({"beta": torch.tensor([1.0, -1.0])}, "beta must be positive"),
+        ({"beta": torch.nn.Parameter(torch.ones(2))}, "beta must be .* use learn_beta=True"),
+        ({"attention": False, "learn_beta": True}, "learn_beta must be False where attention is False"),
+        ({"activation": Exponential(1.0)}, "activation must be one of"),
         ({"beta": torch.ones(3)}, "beta must hold one floating-point number or 2"),
         ({"noise": -0.1}, "noise must be a positive finite number"),
         ({"activation": "gelu"}, "activation must be one of"),
@@ -61,6 +72,7 @@ def test_a_useless_width_is_refused_by_name():
         (torch.full((2, 5, 8), float("nan")), "x must be finite"),
         (torch.full((2, 5, 8), float("inf")), "x must be finite"),
         (torch.zeros(2, 5, 8).double(), "x must be torch.float32 like the weights"),
+        (torch.full((2, 5, 8), 1e20), "x must have entries up to .* whose variance is finite, got"),
         (torch.zeros(2, 1, 8), "x must have at least two tokens where self_attention is False"),
     ],
 )
@@ -84,6 +96,7 @@ def test_useless_tokens_are_refused_by_name(x, complaint):
         (torch.ones(1, 1, 1, 5, 5, dtype=torch.bool), "mask must have shape"),
         (torch.tensor([[0, 5], [1, 0]]), "mask of edges must join tokens 0 to 4, got 0 to 5"),
         (torch.tensor([[0, -1], [1, 0]]), "mask of edges must join tokens 0 to 4, got -1 to 1"),
+        (torch.ones(5, 5, dtype=torch.bool, device="meta"), "mask must be on cpu like the tokens, got meta"),
         (torch.tensor([0, 1]), r"mask of edges must have shape \(2, edges\)"),
         (torch.zeros(3, 4, dtype=torch.int64), r"mask of edges must have shape \(2, edges\)"),
     ],
@@ -116,6 +129,14 @@ def test_a_useless_way_down_is_refused_by_name(arguments, complaint):
         block_of().descend(TOKENS, **arguments)
 
 
+@pytest.mark.parametrize("step_size", [torch.tensor(-5.0), [1, 2]])
+def test_a_step_size_that_is_no_number_is_not_taken_for_the_default(step_size):
+    with pytest.raises(TypeError, match="step_size must be a number"):
+        block_of().descend(TOKENS, step_size=step_size)
+    with pytest.raises((TypeError, ValueError), match="step_size must be"):
+        block_of().descend(TOKENS, step_size=np.float32(-1.0))
+
+
 def test_useless_steps_of_a_call_are_refused_by_name():
     with pytest.raises(ValueError, match="steps must be at least 1"):
         block_of()(TOKENS, steps=0)
@@ -134,6 +155,31 @@ def test_a_gain_that_lets_the_energy_rise_is_refused(gain):
     with pytest.raises(ValueError, match=r"norm\.gain must be positive"):
         other.load_state_dict(block.state_dict())
     assert other.norm.gain.item() == 1.0
+
+
+def test_a_state_that_is_refused_changes_no_tensor():
+    block, other = block_of(), block_of()
+    with torch.no_grad():
+        for one in block.parameters():
+            one.add_(-2.0)
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    with pytest.raises(ValueError, match=r"norm\.gain must be positive"):
+        other.load_state_dict(block.state_dict())
+    around = torch.nn.Sequential(torch.nn.Linear(8, 8), other)
+    around.register_load_state_dict_pre_hook(refuse_gains)
+    kept = around[0].weight.clone()
+    with pytest.raises(ValueError, match=r"1\.norm\.gain must be positive"):
+        around.load_state_dict(torch.nn.Sequential(torch.nn.Linear(8, 8), block).state_dict())
+    assert torch.equal(kept, around[0].weight)
+    assert all(torch.equal(value, before[name]) for name, value in other.state_dict().items())
+
+
+def test_one_token_needs_a_mask_or_no_attention():
+    mask = torch.ones(1, 1, dtype=torch.bool)
+    alone, block = block_of(attention=False), block_of()
+    assert_close(block(TOKENS[:, :1], mask=mask), block(TOKENS[:, :1], mask=torch.zeros(2, 0, dtype=torch.int64)))
+    assert_close(alone(TOKENS[:, :1], mask=mask), alone(TOKENS[:, :1]))
+    assert len(list(alone.network(1).parameters())) == 3
 
 
 @pytest.mark.parametrize("mask", [torch.ones(1, 2, 5, 5, dtype=torch.bool), torch.tensor([[0], [1]])])
@@ -219,3 +265,21 @@ def test_everything_but_gradients_works_without_them():
             found = block(TOKENS), block.energy(block.normalize(TOKENS))
             assert not found[0].requires_grad
             assert_close(tuple(one.clone() for one in found), known)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: StructuredEnergyTransformer(4, heads=1, key_dim=2),
+        lambda: VisionEnergyTransformer((1, 4, 4), 2, EnergyTransformer(4, heads=1, key_dim=2)),
+        lambda: GraphEnergyTransformer(3, 2, 2, dim=4, heads=1, key_dim=2, blocks=1, positions=0),
+    ],
+    ids=["structured", "vision", "graph"],
+)
+def test_a_state_that_is_refused_changes_no_tensor_of_the_models_around(make):
+    model = make()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    bad = {name: -torch.ones_like(value) for name, value in before.items()}
+    with pytest.raises(ValueError, match="gain must be positive"):
+        model.load_state_dict(bad)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

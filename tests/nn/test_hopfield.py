@@ -55,7 +55,7 @@ def test_lookup_recalls_as_a_dense_memory_does():
     patterns, cues = normal(20, 6), normal(4, 6, seed=1)
     memory = DenseMemory(6, similarity=Dot(), separation=SoftMax(3.0))
     memory.store(patterns)
-    found = HopfieldLookup.from_patterns(patterns, beta=3.0, steps=50).double()(cues[:, None])
+    found = HopfieldLookup.from_patterns(patterns, beta=3.0, steps=50)(cues[:, None])
     torch.testing.assert_close(found[:, 0], memory.recall(cues, max_steps=50, tol=1e-12).patterns)
 
 
@@ -135,12 +135,29 @@ def test_weights_and_gradients_of_both_ways_agree():
         torch.testing.assert_close(left, right)
 
 
-def test_gradients_are_those_of_finite_differences():
-    one = layer(heads=2, steps=3, beta=torch.tensor([1.0, 2.0]), learn_beta=True)
+@pytest.mark.parametrize(("separation", "tol"), [("softmax", 1e-300), *((one, 0.0) for one in SEPARATIONS)])
+def test_gradients_are_those_of_finite_differences(separation, tol):
+    one = layer(heads=2, steps=3, tol=tol, beta=torch.tensor([0.2, 0.4]), learn_beta=True, separation=separation)
     states, memories = normal(2, 3, 6).requires_grad_(), normal(2, 4, 6, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(one, (states, memories))
+    mask = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(0)) < 0.7
+    mask[0, 1] = False
+    assert torch.autograd.gradcheck(lambda *sets: one(*sets, mask=mask), (states, memories))
     one(states, memories).sum().backward()
     assert (one.log_beta.grad != 0).all()
+
+
+@pytest.mark.parametrize("separation", SEPARATIONS)
+def test_gradient_of_the_energy_is_the_state_less_its_read_out(separation):
+    one = plain(heads=2, beta=torch.tensor([0.5, 2.0]), separation=separation)
+    states, memories = normal(2, 3, 6).requires_grad_(), normal(2, 5, 6, seed=1)
+    mask = torch.ones(2, 3, 5, dtype=torch.bool)
+    mask[1, :, 2:] = False
+    mask[0, 1] = False  # may read nothing
+    energy = one.energy(states, memories, mask=mask)
+    torch.testing.assert_close(energy[0, :, 1], (states[0, 1].square().sum() / 2).expand(2))
+    (gradient,) = torch.autograd.grad(energy.sum(), states)
+    read = one(states, memories, mask=mask).unflatten(-1, (2, 6)).sum(2)
+    torch.testing.assert_close(gradient, 2 * states - read)
 
 
 def test_beta_of_each_head_is_its_own():
@@ -179,6 +196,37 @@ def test_half_precision_stays_finite_and_near(dtype, separation):
     found = one.to(dtype)(states.to(dtype), memories.to(dtype))
     assert found.dtype == dtype
     assert (found.double() - exact).abs().max() < 64 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("scale", [1, 300])  # squares of 300 overflow in float16
+def test_energy_and_weights_in_half_precision_are_those_of_the_rounded_numbers(dtype, scale):
+    states, memories = (scale * normal(2, 3, 6)).to(dtype), (scale * normal(2, 7, 6, seed=1)).to(dtype)
+    one = plain(beta=0.7 / scale)
+    for exact, found, tolerance in (
+        (one.energy(states.double(), memories.double()), one.energy(states, memories), 1e-5),
+        (one.weights(states.double(), memories.double()), one.weights(states, memories), torch.finfo(dtype).eps),
+    ):
+        torch.testing.assert_close(found.double(), exact, rtol=tolerance, atol=tolerance)
+    assert one.energy(states, memories).dtype == torch.float32
+
+
+@pytest.mark.parametrize("separation", SEPARATIONS)
+@pytest.mark.parametrize("project", [("state",), ("state", "memory", "value", "out")])
+def test_autocast_is_near(separation, project):
+    one = HopfieldAttention(6, project=project, steps=2, separation=separation, generator=torch.Generator().manual_seed(1))
+    states, memories = normal(2, 3, 6).float(), normal(2, 7, 6, seed=1).float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, energy = one(states, memories), one.energy(states, memories)
+        mixed = one(states.bfloat16(), memories)
+    for exact, near in ((one(states, memories), found), (one(states, memories), mixed), (one.energy(states, memories), energy)):
+        assert (near - exact).abs().max() < 0.1
+    assert energy.dtype == torch.float32
+
+
+@pytest.mark.parametrize("settings", [{}, {"steps": 3}, {"steps": None, "tol": 1e-3}, {"separation": "entmax", "steps": 3}])
+def test_an_empty_batch_gives_an_empty_batch(settings):
+    assert layer(**settings)(normal(0, 3, 6), normal(0, 7, 6)).shape == (0, 3, 6)
 
 
 @pytest.mark.parametrize("separation", SEPARATIONS)
@@ -269,13 +317,59 @@ def test_pooling_learns_which_item_matters():
     assert reached["pooling"] > 0.85 and reached["mean"] < 0.75
 
 
+def test_learned_sets_have_the_energy_of_the_association():
+    generator = torch.Generator().manual_seed(0)
+    pooling, lookup = (
+        kind.double() for kind in (HopfieldPooling(6, queries=2), HopfieldLookup(6, memories=7, generator=generator))
+    )
+    sets, items, some = normal(3, 4, 6), torch.ones(3, 4, dtype=torch.bool), torch.ones(4, 7, dtype=torch.bool)
+    items[1, 2:], some[2, 3:] = False, False
+    expected = pooling.attention.energy(pooling.queries.expand(3, -1, -1), sets, mask=items[:, None])
+    torch.testing.assert_close(pooling.energy(sets, mask=items), expected)
+    expected = lookup.attention.energy(sets, lookup.memories.expand(3, -1, -1), mask=some)
+    torch.testing.assert_close(lookup.energy(sets, mask=some), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_a_lookup_has_the_precision_of_its_patterns(dtype):
+    patterns = normal(5, 6).to(dtype)
+    lookup = HopfieldLookup.from_patterns(patterns, learn_beta=True)
+    assert {parameter.dtype for parameter in lookup.parameters()} == {dtype}
+    assert lookup(patterns[None]).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: HopfieldLookup.from_patterns(torch.ones(5, 6), torch.ones(4, 3)), "values"),
+        (lambda: HopfieldLookup.from_patterns(torch.ones(5, 6).double(), torch.ones(5, 3)), "values"),
+        (lambda: HopfieldLookup.from_patterns(torch.full((5, 6), torch.nan)), "patterns"),
+        (lambda: HopfieldLookup.from_patterns(torch.ones(5, 6), value_dim=3), "value_dim"),
+        (lambda: HopfieldLookup(6, memories=5, value_dim=3), "value_dim"),
+        (lambda: HopfieldLookup(6, memories=0), "memories"),
+        (lambda: HopfieldLookup(6, memories=5)(torch.ones(3, 6)), "states"),
+        (lambda: HopfieldLookup(6, memories=5)([1]), "states"),
+        (lambda: HopfieldPooling(6, queries=0), "queries"),
+        (lambda: HopfieldPooling(6)(torch.tensor(1.0)), "memories"),
+        (lambda: HopfieldPooling(6)(torch.full((2, 3, 6), torch.nan)), "memories"),
+    ],
+)
+def test_bad_learned_sets_are_refused_by_name(make, word):
+    with pytest.raises((ValueError, TypeError), match=word):
+        make()
+
+
 def test_lookup_reads_separate_values():
     patterns, values = normal(5, 6), normal(5, 3, seed=1)
-    found = HopfieldLookup.from_patterns(patterns, values, beta=200.0).double()(patterns[None])
+    found = HopfieldLookup.from_patterns(patterns, values, beta=200.0)(patterns[None])
     torch.testing.assert_close(found[0], values, atol=1e-6, rtol=0)
     assert {name for name, _ in HopfieldLookup.from_patterns(patterns, values).named_parameters()} == {"memories", "values"}
 
 
+STATIC = {"state_pattern_as_static": True, "stored_pattern_as_static": True, "pattern_projection_as_static": True}
+UNNORMALIZED = {
+    f"normalize_{name}{end}": False for name in ("state_pattern", "stored_pattern", "pattern_projection") for end in ("", "_affine")
+}
 CASES = {
     "defaults": {},
     "heads": {"num_heads": 3},
@@ -285,11 +379,7 @@ CASES = {
     "sizes": {"hidden_size": 5, "pattern_size": 4, "output_size": 7, "stored_pattern_size": 8, "pattern_projection_size": 3},
     "sizes, heads": {"num_heads": 2, "hidden_size": 5, "pattern_size": 4, "stored_pattern_size": 8, "pattern_projection_size": 3},
     "no shifts": {"input_bias": False, "num_heads": 2},
-    "no norms": {
-        f"normalize_{name}{end}": False
-        for name in ("state_pattern", "stored_pattern", "pattern_projection")
-        for end in ("", "_affine")
-    },
+    "no norms": UNNORMALIZED,
     "norms without weights": {
         f"normalize_{name}_affine": False for name in ("state_pattern", "stored_pattern", "pattern_projection")
     },
@@ -315,6 +405,25 @@ CASES = {
     "static values": {"pattern_projection_as_static": True},
     "static states and patterns": {"state_pattern_as_static": True, "stored_pattern_as_static": True, "update_steps_max": 3},
     "no output projection": {"disable_out_projection": True, "num_heads": 2, "hidden_size": 4},
+    "until rest, by a negative number": {"update_steps_max": -1, "update_steps_eps": 1e-3, "scaling": 2.0},
+    "static state of a head's width": {"state_pattern_as_static": True, "num_heads": 2, **UNNORMALIZED},
+    "static patterns of a head's width": {"stored_pattern_as_static": True, "hidden_size": 4, "output_size": 5, **UNNORMALIZED},
+    "static values of a head's width": {
+        "pattern_projection_as_static": True,
+        "pattern_projection_size": 3,
+        "num_heads": 2,
+        **UNNORMALIZED,
+    },
+    "static values of any width": {
+        "pattern_projection_as_static": True,
+        "pattern_projection_size": 5,
+        "disable_out_projection": True,
+        "num_heads": 2,
+    },
+    "static states and patterns, heads": {"state_pattern_as_static": True, "stored_pattern_as_static": True, "num_heads": 2},
+    "all static": {**STATIC, "disable_out_projection": True, "num_heads": 2, "update_steps_max": 2},
+    "all static, connected": {**STATIC, "disable_out_projection": True, "pattern_projection_as_connected": True},
+    "all static, output projection": {**STATIC, "output_size": 5},
 }
 
 
@@ -322,15 +431,15 @@ CASES = {
 def test_weights_of_the_public_package_give_its_output(case):
     settings = {**SETTINGS, "input_size": 6, **case}
     weights = random_weights(settings)
-    ours = from_hopfield_layers(weights, "hopfield", input_size=6, **case).double().eval()
-    state, stored = normal(3, 4, 6), normal(3, 7, settings["stored_pattern_size"] or 6, seed=1)
-    values = normal(3, 7, settings["pattern_projection_size"] or 6, seed=2)
+    ours = from_hopfield_layers(weights, "hopfield", input_size=6, **case).eval()
+    state, stored = normal(3, 4, ours.dim), normal(3, 7, ours.memory_dim, seed=1)
+    values = normal(3, 7, ours.value_dim, seed=2)
     padding = torch.zeros(3, 7, dtype=torch.bool)
     padding[1, 4:] = True
     for absent in (None, padding):
         mask = None if absent is None else ~absent[:, None]
         expected = public_hopfield(weights, settings, stored, state, values, absent)
-        torch.testing.assert_close(ours(state, stored, values, mask=mask), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(ours(state, stored, values, mask=mask), expected, rtol=0, atol=1e-12)
 
 
 def public_module(kind, **settings):
@@ -340,38 +449,75 @@ def public_module(kind, **settings):
     return weights, everything
 
 
-def test_public_pooling_gives_its_output():
-    weights, settings = public_module("pooling", quantity=3, update_steps_max=2)
-    weights["pooling_weights"] = normal(1, 3, 6, seed=7)
-    bags = normal(4, 9, 6, seed=8)
-    core = {name.removeprefix("hopfield."): tensor for name, tensor in weights.items() if name.startswith("hopfield.")}
-    expected = public_hopfield(core, settings, bags, weights["pooling_weights"].expand(4, -1, -1), bags)
-    ours = from_hopfield_layers(weights, "pooling", input_size=6, num_heads=2, quantity=3, update_steps_max=2).double()
-    torch.testing.assert_close(ours(bags), expected.flatten(1), rtol=0, atol=1e-6)
+def core(weights):
+    return {name.removeprefix("hopfield."): tensor for name, tensor in weights.items() if name.startswith("hopfield.")}
+
+
+NARROW = {"state_pattern_as_static": True, **UNNORMALIZED}
+
+
+@pytest.mark.parametrize(("settings", "width"), [({}, 6), (NARROW, 3), (NARROW | {"stored_pattern_as_static": True}, 3)])
+def test_public_pooling_gives_its_output(settings, width):
+    given = {"quantity": 3, "update_steps_max": 2, **settings}
+    weights, everything = public_module("pooling", **given)
+    weights["pooling_weights"] = normal(1, 3, width, seed=7)
+    ours = from_hopfield_layers(weights, "pooling", input_size=6, num_heads=2, **given)
+    bags = normal(4, 9, ours.attention.memory_dim, seed=8)
+    values = normal(4, 9, 6, seed=9)
+    expected = public_hopfield(core(weights), everything, bags, weights["pooling_weights"].expand(4, -1, -1), values)
+    torch.testing.assert_close(ours(bags, values), expected.flatten(1), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_public_layer_gives_its_output(separate):
-    weights, settings = public_module("lookup", quantity=5, lookup_weights_as_separated=separate)
-    weights["lookup_weights"] = normal(1, 5, 6, seed=7)
+@pytest.mark.parametrize(
+    ("settings", "width"), [({}, 6), ({"stored_pattern_as_static": True, "pattern_projection_size": 3, **UNNORMALIZED}, 3)]
+)
+def test_public_layer_gives_its_output(separate, settings, width):
+    given = {"quantity": 5, "lookup_weights_as_separated": separate, **settings}
+    weights, everything = public_module("lookup", **given)
+    weights["lookup_weights"] = normal(1, 5, width, seed=7)
     if separate:
-        weights["target_weights"] = normal(1, 5, 6, seed=9)
+        weights["target_weights"] = normal(1, 5, width, seed=9)
     states = normal(4, 3, 6, seed=8)
-    core = {name.removeprefix("hopfield."): tensor for name, tensor in weights.items() if name.startswith("hopfield.")}
     stored = weights["lookup_weights"].expand(4, -1, -1)
     values = weights["target_weights"].expand(4, -1, -1) if separate else stored
-    expected = public_hopfield(core, settings, stored, states, values)
-    ours = from_hopfield_layers(
-        weights, "lookup", input_size=6, num_heads=2, quantity=5, lookup_weights_as_separated=separate, trainable=False
-    ).double()
-    torch.testing.assert_close(ours(states), expected, rtol=0, atol=1e-6)
+    expected = public_hopfield(core(weights), everything, stored, states, values)
+    ours = from_hopfield_layers(weights, "lookup", input_size=6, num_heads=2, trainable=False, **given)
+    torch.testing.assert_close(ours(states), expected, rtol=0, atol=1e-12)
     assert not ours.memories.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_layer_has_the_precision_of_the_public_weights(dtype):
+    weights = {name: tensor.to(dtype) for name, tensor in random_weights({**SETTINGS, "input_size": 6}).items()}
+    ours = from_hopfield_layers(weights, "hopfield", input_size=6)
+    assert torch.equal(ours.maps["out"].weight, weights["association_core.out_proj.weight"])
+    assert {parameter.dtype for parameter in ours.parameters()} == {dtype}
+
+
+def test_what_the_public_module_does_not_learn_is_not_learned():
+    weights = random_weights({**SETTINGS, "input_size": 6, **CASES["norms without weights"]})
+    ours = from_hopfield_layers(weights, "hopfield", input_size=6, **CASES["norms without weights"])
+    assert {name for name, _ in ours.named_parameters() if name.startswith("norms")} == set()
+
+
+def test_public_weights_of_several_precisions_are_refused():
+    weights = random_weights({**SETTINGS, "input_size": 6})
+    weights["norm_state_pattern.bias"] = weights["norm_state_pattern.bias"].float()
+    with pytest.raises(ValueError, match="state_dict must have one precision"):
+        from_hopfield_layers(weights, "hopfield", input_size=6)
 
 
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
         ({"input_size": None}, "input_size"),
+        ({"num_heads": 0}, "num_heads"),
+        ({**STATIC, "num_heads": 2, "pattern_size": 3}, "static"),
+        (
+            {**STATIC, "num_heads": 2, "stored_pattern_size": 3, "disable_out_projection": True, "normalize_hopfield_space": True},
+            "static",
+        ),
         ({"unknown": 1}, "unknown"),
         ({"association_activation": "relu"}, "relu"),
         ({"scaling": torch.tensor([1.0, 2.0]), "num_heads": 2}, "scaling"),
@@ -403,6 +549,8 @@ def test_unknown_kind_is_refused():
         ({"steps": 0}, "steps"),
         ({"steps": None}, "tol"),
         ({"tol": float("nan")}, "tol"),
+        ({"tol": None}, "tol must be a number"),
+        ({"tol": True}, "tol must be a number"),
         ({"separation": Polynomial(3)}, "separation"),
         ({"separation": SoftMax(2.0)}, "beta"),
         ({"separation": Entmax(alpha=1.5, beta=3.0)}, "beta"),
@@ -417,6 +565,11 @@ def test_unknown_kind_is_refused():
         ({"connected": True, "value_dim": 4}, "connected"),
         ({"connected": True, "project": ()}, "connected"),
         ({"dropout": 1.0}, "dropout"),
+        ({"dropout": "a"}, "dropout must be a number"),
+        ({"beta": nn.Parameter(torch.ones(1))}, "learn_beta=True"),
+        ({"beta": torch.ones(1, requires_grad=True), "learn_beta": True}, "learn_beta=True"),
+        ({"project": None}, "project"),
+        ({"project": [["state"]]}, "project"),
     ],
 )
 def test_bad_settings_are_refused_by_name(settings, word):
@@ -430,6 +583,12 @@ def test_bad_settings_are_refused_by_name(settings, word):
         ((torch.zeros(3, 6),), None, "states"),
         ((torch.zeros(2, 3, 5),), None, "states"),
         ((torch.zeros(2, 3, 6).long(),), None, "states"),
+        ((torch.full((2, 3, 6), torch.nan),), None, "states must be finite"),
+        ((torch.zeros(2, 3, 6), torch.full((2, 4, 6), torch.inf)), None, "memories must be finite"),
+        ((torch.zeros(2, 3, 6), torch.zeros(2, 4, 6), torch.full((2, 4, 6), -torch.inf)), None, "values must be finite"),
+        ((torch.zeros(2, 3, 6).double(),), None, "states must be torch.float32 like the weights"),
+        ((torch.zeros(2, 3, 6), torch.zeros(2, 4, 6).double()), None, "memories must be torch.float32"),
+        ((torch.zeros(2, 3, 6), torch.zeros(2, 4, 6), torch.zeros(2, 4, 6).half()), None, "values must be torch.float32"),
         ((torch.zeros(2, 3, 6), torch.zeros(2, 4, 5)), None, "memories"),
         ((torch.zeros(2, 3, 6), torch.zeros(3, 4, 6)), None, "memories"),
         ((torch.zeros(2, 3, 6), torch.zeros(2, 0, 6)), None, "memories"),
@@ -443,3 +602,11 @@ def test_bad_settings_are_refused_by_name(settings, word):
 def test_bad_input_is_refused_by_name(arguments, mask, word):
     with pytest.raises((ValueError, TypeError), match=word):
         HopfieldAttention(6)(*arguments, mask=mask)
+
+
+def test_precisions_that_differ_are_refused_without_weights_and_under_autocast_too():
+    one = HopfieldAttention(6, project=(), normalize=())
+    with pytest.raises(ValueError, match=r"memories must be torch\.float32 like the states"):
+        one(torch.zeros(2, 3, 6), torch.zeros(2, 4, 6).double())
+    with torch.autocast("cpu", dtype=torch.bfloat16), pytest.raises(ValueError, match="states"):
+        HopfieldAttention(6)(torch.zeros(2, 3, 6).double())

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attractor.errors import EnergyUnboundedWarning
 from attractor.nn.energy_transformer.block import EnergyTransformer
 from attractor.nn.energy_transformer.graphs import batches, collate, edge_width, flipped, laplacian_positions, prepare
 from attractor.nn.energy_transformer.graphs_model import GraphEnergyTransformer
@@ -81,7 +82,7 @@ def test_weights_of_one_and_unmixed_heads_give_the_plain_block():
     block = StructuredEnergyTransformer(DIM, heads=HEADS, key_dim=4, init="scaled", steps=3, generator=seeded()).double()
     structure = make_structure()
     structure = structure._replace(weights=torch.ones_like(structure.weights), present=torch.ones_like(structure.present))
-    plain = EnergyTransformer(DIM, heads=HEADS, key_dim=4, steps=3, beta=block.beta, self_attention=True).double()
+    plain = EnergyTransformer(DIM, heads=HEADS, key_dim=4, steps=3, beta=block.beta.detach(), self_attention=True).double()
     plain.load_state_dict({name: block.state_dict()[key] for name, key in [("query", "query"), ("key", "key")]}, strict=False)
     plain.memory, plain.norm = block.tokens.memory, block.tokens.norm
     x = normal(2, TOKENS, DIM)
@@ -111,7 +112,9 @@ def test_descent_with_backtracking_never_rises_where_plain_steps_do():
         block.key.copy_(-block.query)
     x = normal(2, TOKENS, DIM)
     block.step_size = 10.0
-    found = [block.descend(x, structure, max_steps=10, tol=0.0, backtrack=one, trace=True).trace.energy for one in (False, True)]
+    found = [
+        block.descend(x, structure, max_steps=10, tol=0.0, step_size=one, trace=True).trace.energy for one in (None, "backtrack")
+    ]
     rise, none = (float(energy.diff(dim=0).max()) for energy in found)
     assert none <= 0 < rise
 
@@ -176,20 +179,68 @@ def test_weights_are_a_convolution_of_similarities_times_a_map_of_edges():
     torch.testing.assert_close(weigh(x, edges)[0, 1, 2, 1], wanted)
 
 
-def test_noise_is_in_training_only():
+def test_noise_is_in_evaluation_only_with_a_generator():
     block, structure, x = make_block(noise=0.5), make_structure(), normal(2, TOKENS, DIM)
     with pytest.raises(ValueError, match="generator"):
         block(x, structure)
     noisy, again = block(x, structure, generator=seeded()), block(x, structure, generator=seeded())
     assert torch.equal(noisy, again)
-    still = block.eval()(x, structure, generator=seeded())
-    assert torch.equal(still, block(x, structure)) and not torch.equal(still, noisy)
+    still = block.eval()(x, structure)
+    assert not torch.equal(still, noisy) and torch.equal(block(x, structure, generator=seeded()), noisy)
     assert torch.equal(noisy[-1, -1], x[-1, -1])
+
+
+def test_what_stands_at_an_absent_edge_changes_nothing():
+    block, structure, x = make_block(steps=2), make_structure(), normal(2, TOKENS, DIM)
+    absent = ~(structure.allowed & structure.present[:, None] & structure.present[..., None])[:, None]
+    for value in (torch.nan, torch.inf, 1e300):
+        strange = structure._replace(weights=structure.weights.masked_fill(absent, value))
+        assert torch.equal(block(x, strange), block(x, structure))
+        g = block.normalize(x)
+        assert torch.equal(block.force(g, strange), block.force(g, structure))
+        assert torch.equal(block.energy(g, strange), block.energy(g, structure))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weight_of_an_edge_that_is_not_finite_is_refused(value):
+    structure = make_structure()
+    query, key = structure.allowed[0].nonzero()[0].tolist()
+    structure.weights[0, 1, query, key] = value
+    with pytest.raises(ValueError, match=r"structure\.weights must be finite"):
+        make_block()(normal(2, TOKENS, DIM), structure)
+
+
+def test_arguments_are_checked_once_and_not_at_every_step(monkeypatch):
+    block, structure, x = make_block(steps=5), make_structure(), normal(2, TOKENS, DIM)
+    true, names = block.tokens.check_tokens, []
+    monkeypatch.setattr(block.tokens, "check_tokens", lambda x, name: (names.append(name), true(x, name)))
+    block(x, structure)
+    block.descend(x, structure, max_steps=5, tol=0.0)
+    assert names == ["x", "x"]
+
+
+def test_states_that_leave_the_range_of_numbers_are_warned_of():
+    block, structure = make_block(dtype=torch.float32), make_structure(dtype=torch.float32)
+    block.step_size = 3e38
+    with pytest.warns(EnergyUnboundedWarning, match="diverged"):
+        block(normal(2, TOKENS, DIM, dtype=torch.float32), structure)
+
+
+def test_step_of_a_descent_is_a_number_or_backtracked():
+    block, structure, x = make_block(), make_structure(), normal(2, TOKENS, DIM)
+    found = block.descend(x, structure, max_steps=1, tol=0.0, step_size=0.3).states
+    torch.testing.assert_close(found, x + 0.3 * block.force(block.normalize(x), structure), rtol=1e-12, atol=1e-12)
+    for bad, error in [("fast", ValueError), (0.0, ValueError), ([1], TypeError)]:
+        with pytest.raises(error, match="step_size"):
+            block.descend(x, structure, step_size=bad)
 
 
 @pytest.mark.parametrize(
     ("change", "error", "word"),
     [
+        ({"weights": [1.0]}, TypeError, r"structure\.weights"),
+        ({"weights": torch.ones(2, HEADS, TOKENS, TOKENS)}, ValueError, r"structure\.weights must be torch\.float64"),
+        ({"present": [True]}, TypeError, r"structure\.present"),
         ({"weights": torch.ones(2, 1, TOKENS, TOKENS)}, ValueError, "weights"),
         ({"allowed": torch.ones(2, TOKENS, 3).bool()}, ValueError, "allowed"),
         ({"present": torch.ones(2, 1).bool()}, ValueError, "present"),
@@ -239,23 +290,23 @@ GRAPHS = [graph(3, [(0, 1), (1, 2)]), graph(7, [(0, 1), (2, 5), (5, 6), (0, 6)],
 
 
 def test_class_token_is_linked_to_all_and_edges_carry_their_features():
-    tokens = prepare(GRAPHS, positions=2)[1]
-    assert bool(tokens.allowed[0].all() and tokens.allowed[:, 0].all() and tokens.allowed.diagonal().all())
-    assert int(tokens.allowed[1:, 1:].sum()) == 7 + 2 * 4
-    assert torch.equal(tokens.edges[3, 6, 2:], GRAPHS[1].edge_features[1]) and torch.equal(tokens.edges[6, 3], tokens.edges[3, 6])
-    assert (
-        tokens.edges[0, 4].tolist() == [1, 0, 0, 0] and tokens.edges[4, 4].tolist() == [0, 1, 0, 0] and not tokens.edges[2, 4].any()
-    )
-    assert edge_width(GRAPHS[1]) == tokens.edges.shape[2] == 4
+    tokens = collate(prepare(GRAPHS, positions=2)[1:2])
+    allowed, edges = tokens.allowed[0], tokens.edges[0]
+    assert bool(allowed[0].all() and allowed[:, 0].all() and allowed.diagonal().all())
+    assert int(allowed[1:, 1:].sum()) == 7 + 2 * 4
+    assert torch.equal(edges[3, 6, 2:], GRAPHS[1].edge_features[1]) and torch.equal(edges[6, 3], edges[3, 6])
+    assert edges[0, 4].tolist() == [1, 0, 0, 0] and edges[4, 4].tolist() == [0, 1, 0, 0] and not edges[2, 4].any()
+    assert edges[0, 0].tolist() == [1, 1, 0, 0] and edge_width(GRAPHS[1]) == edges.shape[2] == 4
 
 
 def test_positions_are_eigenvectors_with_the_smallest_eigenvalues_but_the_first():
     (tokens,) = prepare([GRAPHS[1]], positions=3)
-    adjacency = tokens.allowed.double() - torch.eye(8, dtype=torch.float64)
+    allowed = collate([tokens]).allowed
+    adjacency = allowed[0].double() - torch.eye(8, dtype=torch.float64)
     degrees = adjacency.sum(1)
     laplacian = torch.eye(8, dtype=torch.float64) - adjacency / (degrees[:, None] * degrees).sqrt()
     values = torch.linalg.eigvalsh(laplacian)
-    vectors = laplacian_positions(tokens.allowed[None], 3)[0]
+    vectors = laplacian_positions(allowed, 3)[0]
     torch.testing.assert_close(laplacian @ vectors, vectors * values[1:4])
     torch.testing.assert_close(vectors.norm(dim=0), torch.ones(3, dtype=torch.float64))
     assert abs(float(values[0])) < 1e-12 < float(values[1])
@@ -303,6 +354,57 @@ def test_order_of_nodes_matters_to_the_convolution_alone(kernel, same):
     model.eval()
     scores = [model(collate(prepare([each], positions=0))) for each in (one, permuted(one, torch.tensor([3, 0, 6, 1, 5, 2, 4])))]
     assert torch.allclose(*scores, rtol=1e-10, atol=1e-10) is same
+
+
+def test_positions_do_not_depend_on_the_order_of_nodes():
+    one = graph(8, [(0, 1), (1, 2), (2, 3), (3, 4), (2, 5), (5, 6), (5, 0), (4, 7)])
+    (tokens,) = prepare([one], positions=4)
+    for seed in range(10):
+        order = torch.randperm(8, generator=seeded(seed))
+        (other,) = prepare([permuted(one, order)], positions=4)
+        torch.testing.assert_close(other.positions[1:], tokens.positions[1:][order], rtol=0, atol=1e-6)
+
+
+def test_decompositions_in_parts_change_nothing(monkeypatch):
+    whole = prepare(GRAPHS * 3, positions=3)
+    sizes, true = [], torch.linalg.eigh
+    monkeypatch.setattr("attractor.nn.energy_transformer.graphs.ENTRIES_AT_ONCE", 2 * 8**2)
+    monkeypatch.setattr(torch.linalg, "eigh", lambda matrices: (sizes.append(tuple(matrices.shape[:2])), true(matrices))[1])
+    parts = prepare(GRAPHS * 3, positions=3)
+    assert all(torch.equal(one.positions, other.positions) for one, other in zip(whole, parts, strict=True))
+    assert [size for size in sizes if size[1] == 8] == [(2, 8)] * 3
+
+
+def test_prepared_graphs_take_memory_by_their_edges():
+    (tokens,) = prepare([graph(400, [(n, n + 1) for n in range(399)])], positions=0)
+    assert tokens.pairs.shape[1] == 2 * 399 + 3 * 400 + 1 == len(tokens.edges)
+
+
+def test_of_parallel_edges_the_first_counts_and_loops_keep_their_features():
+    one = SimpleNamespace(
+        node_features=torch.ones(2, 1),
+        edge_index=torch.tensor([[0, 0, 1], [1, 1, 1]]),
+        edge_features=torch.tensor([[3.0], [4.0], [5.0]]),
+    )
+    edges = collate(prepare([one], positions=0)).edges[0]
+    assert edges[1, 2].tolist() == [0, 0, 3] and edges[2, 2].tolist() == [0, 1, 5] and edges[2, 1].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("change", [{"features": 5}, {"kinds": 1}])
+def test_batch_of_unlike_graphs_names_them(change):
+    with pytest.raises(ValueError, match=r"graphs\[1\]"):
+        collate(prepare([GRAPHS[0], graph(2, [(0, 1)], **change)], positions=2))
+    with pytest.raises(ValueError, match=r"graphs\[1\].*positions"):
+        collate([*prepare(GRAPHS[:1], positions=2), *prepare(GRAPHS[:1], positions=3)])
+
+
+@pytest.mark.parametrize(("change", "word"), [({"features": 5}, "nodes"), ({"kinds": 1}, "edges"), ({}, "positions")])
+def test_batch_that_the_model_is_not_for_is_named(change, word):
+    model = GraphEnergyTransformer(3, 4, 2, dim=16, heads=2, key_dim=8, blocks=1, positions=2, generator=seeded()).eval()
+    with pytest.raises(ValueError, match=rf"batch\.{word} must be"):
+        model(collate(prepare([graph(2, [(0, 1)], **change)], positions=2 if change else 3)))
+    with pytest.raises(ValueError, match=r"batch\.nodes .*torch\.float64"):
+        model.double()(collate(prepare(GRAPHS, positions=2)))
 
 
 def test_signs_of_positions_are_drawn_for_each_graph_and_eigenvector():

@@ -45,13 +45,56 @@ def few_molecules(monkeypatch):
 def test_every_claim_gets_its_row_and_the_figure_is_made(few_molecules):
     measured = measure_classification(TINY, 1, quiet)
     assert tuple(row.claim for row in measured.rows) == CLAIMS
-    accuracy, above_majority, above_counts, _, folds, descent = measured.rows
-    assert [row.n for row in measured.rows] == [2, 2, 2, 2, 2, 24]
+    accuracy, above_majority, above_counts, _, folds, shuffled, descent = measured.rows
+    assert [row.n for row in measured.rows] == [2, 2, 2, 2, 2, 2, 24]
     assert 0 <= accuracy.measured <= 1 and 0 <= accuracy.baseline <= 1 and 0 <= folds.measured <= 1
     assert above_majority.measured >= above_counts.measured and "random forest" in accuracy.note
-    assert descent.ok is True
+    assert descent.ok is True and 0 <= shuffled.measured <= 1
     (chart,) = measured.figures
     assert len(chart.series) == classification.SHOWN and all(min(series.y) == 0 for series in chart.series)
+
+
+def test_seconds_of_a_row_are_those_of_its_own_trainings(few_molecules, monkeypatch):
+    def sweep(measure, points, tell):
+        scores = dict.fromkeys(("accuracy", "renumbered", "majority", "logistic", "neighbour", "forest", "constant"), 0.5)
+        spent = 1.0 if measure is classification.classify_fold else None
+        return [
+            scores | {"seconds": spent or (2.0 if point[0] else 5.0), "tests": 12, "rise": 0.0, "energies": [[0.0]]}
+            for point in points
+        ]
+
+    monkeypatch.setattr(classification, "sweep", sweep)
+    rows = {row.claim: row.seconds for row in measure_classification(TINY, 0, quiet).rows}
+    assert rows[classification.ACCURACY] == rows[classification.DESCENT] == 2 * 2
+    assert rows[classification.ABOVE_MASKED] == 2 * 2 + 2 * 5 and rows[classification.FOLDS] == 2 * 1
+
+
+def test_time_is_taken_where_the_work_is_done(few_molecules):
+    assert classification.classify(False, 0, 12, 6, 1)["seconds"] > 0
+    assert classification.classify_fold(0, 2, 0, 12, 1)["seconds"] > 0
+
+
+def test_renumbered_molecules_are_the_same_graphs():
+    graph = chain(3, 2).graph()
+    order = torch.tensor([3, 0, 4, 1, 2])
+    other = classification.renumbered(graph, order)
+    assert torch.equal(other.node_features, graph.node_features[order])
+    ends = [{frozenset(map(int, pair)) for pair in edges.T} for edges in (graph.edge_index, order[other.edge_index])]
+    assert ends[0] == ends[1] and torch.equal(classification.counts_of(other), classification.counts_of(graph))
+
+
+def test_both_kinds_of_blocks_learn_the_temperature_of_each_head(few_molecules):
+    molecules = few_molecules[0]
+    for weighted in (True, False):
+        model = classification.classifier_of(weighted, 1, 0).fit(molecules, molecules.labels).model_
+        assert all(block.log_beta.requires_grad and block.log_beta.shape == (block.heads,) for block in model.blocks)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_rise_that_is_no_number_does_not_pass(bad):
+    assert classification.worst([-1.0, -2.0]) == 0 and classification.worst([0.5, 0.1]) == 0.5
+    with pytest.raises(ValueError, match="finite"):
+        classification.worst([-1.0, bad])
 
 
 def test_without_the_molecules_rows_say_what_is_needed(monkeypatch):

@@ -1,5 +1,7 @@
 """The measurements of the law of the energy, at a small size, and that they can find a break of it."""
 
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from attractor.nn.energy_transformer import EnergyLayerNorm, EnergyTransformer
 from attractor.papers.p16_energy_transformer import law
 from attractor.papers.parts import at_most
 
+RISING = (9, 16, 23, 24)
+"""Seeds of problems whose first whole step rises."""
 TINY = law.LawSize(problems=2, steps=5)
 
 
@@ -50,3 +54,33 @@ def test_a_wrong_norm_is_found(monkeypatch):
     assert law.rate_error(0) < 1e-6
     monkeypatch.setattr(EnergyLayerNorm, "forward", lambda norm, x: right(norm, x) + 0.1 * x)
     assert law.rate_error(0) > 1e-2
+
+
+def test_what_is_no_number_counts_as_a_break(monkeypatch):
+    with monkeypatch.context() as other:
+        other.setattr(law, "energies_along", lambda *_: torch.tensor([1.0, torch.nan, 0.5]))
+        assert math.isnan(law.worst_rise(0, 0.1, "both", False, 2))
+    ways = len(law.CLAIMS) - 3
+    worst = iter([[0.0, math.nan]] * ways + [[0.0, 1.0]] * 2)
+    monkeypatch.setattr(law, "sweep", lambda measure, points: next(worst))
+    assert [row.measured for row in law.measure_law(TINY, 0, quiet).rows[:ways]] == [0.5] * ways
+    assert math.isnan(law.largest([0.0, math.nan, 1.0])) and math.isnan(law.largest([math.nan, 0.0]))
+
+
+def test_backtracking_moves_where_the_whole_step_rises():
+    for seed in RISING:
+        whole, short = (law.energies_along(seed, law.LARGE, "attention", backtrack, 1) for backtrack in (False, True))
+        assert whole[1] > whole[0] and short[1] < short[0]
+
+
+def test_a_descent_that_lies_about_its_energy_is_found(monkeypatch):
+    """It takes whole steps, and tells the lowest energy so far."""
+    right = EnergyTransformer.descend
+
+    def lies(block, x, **arguments):
+        way = right(block, x, **{**arguments, "step_size": block.step_size})
+        way.trace.energy.copy_(way.trace.energy.cummin(0).values)
+        return way
+
+    monkeypatch.setattr(EnergyTransformer, "descend", lies)
+    assert max(law.worst_rise(seed, law.LARGE, "attention", True, 20) for seed in RISING) > law.ROUNDING

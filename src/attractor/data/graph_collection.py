@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from operator import index
+from typing import Any, SupportsIndex, overload
 
 import torch
 from torch import Tensor
@@ -20,7 +22,7 @@ class Graph:
         edge_features: `(edges, features)` of the precision of the nodes, or None.
 
     Raises:
-        TypeError: a tensor of the wrong kind.
+        TypeError: a tensor of the wrong kind, or edges of another precision than nodes.
         ValueError: wrong shapes, features that are not finite, or an edge to a node that is not there.
 
     Example:
@@ -46,6 +48,8 @@ class Graph:
             raise ValueError(f"edge_index must hold nodes 0 to {len(nodes) - 1}, got {int(edges.min())} to {int(edges.max())}")
         if self.edge_features is not None:
             check_features("edge_features", self.edge_features)
+            if self.edge_features.dtype != nodes.dtype:
+                raise TypeError(f"edge_features must be {nodes.dtype} like node_features, got {self.edge_features.dtype}")
             if len(self.edge_features) != edges.shape[1]:
                 raise ValueError(f"edge_features must have {edges.shape[1]} rows, one an edge, got {len(self.edge_features)}")
 
@@ -55,7 +59,7 @@ class Graph:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GraphCollection:
-    """Graphs and their classes.
+    """Graphs and their classes: a sequence of graphs, which whatever takes a list of graphs takes too.
 
     Args:
         graphs: the graphs.
@@ -71,6 +75,8 @@ class GraphCollection:
         >>> dot = Graph(torch.ones(1, 1), torch.empty(2, 0, dtype=torch.int64))
         >>> GraphCollection((dot, dot), torch.tensor([0, 1]), ("plain", "fancy"), "dots")
         GraphCollection('dots', 2 graphs, 2 classes)
+        >>> GraphCollection((dot, dot), torch.tensor([0, 1]), ("plain", "fancy"), "dots")[-1]
+        Graph(1 nodes, 0 edges)
     """
 
     graphs: tuple[Graph, ...]
@@ -91,13 +97,24 @@ class GraphCollection:
     def __len__(self) -> int:
         return len(self.graphs)
 
-    def __getitem__(self, rows: Sequence[int] | Tensor | slice) -> GraphCollection:
-        """A smaller collection in the order asked for.
+    def __iter__(self) -> Iterator[Graph]:
+        return iter(self.graphs)
+
+    @overload
+    def __getitem__(self, rows: int) -> Graph: ...
+    @overload
+    def __getitem__(self, rows: Sequence[int] | Tensor | slice) -> GraphCollection: ...
+    def __getitem__(self, rows: Any) -> Graph | GraphCollection:
+        """The graph of one row; for several rows, a slice or a mask a smaller collection, in the order asked for.
 
         Raises:
             IndexError: a row is outside of the collection.
         """
-        chosen = torch.arange(len(self))[rows]
+        # tensors and arrays of one entry can be indices too
+        if isinstance(rows, SupportsIndex) and not getattr(rows, "ndim", 0):
+            return self.graphs[index(rows)]
+        places = torch.arange(len(self))
+        chosen = torch.tensor(range(len(self))[rows], dtype=torch.int64) if isinstance(rows, slice) else places[rows]
         return replace(self, graphs=tuple(self.graphs[row] for row in chosen.tolist()), labels=self.labels[chosen])
 
     def __repr__(self) -> str:
@@ -125,4 +142,4 @@ def one_hot(labels: Sequence[int], classes: int) -> Tensor:
         tensor([[0., 1.],
                 [1., 0.]])
     """
-    return torch.nn.functional.one_hot(torch.tensor(labels, dtype=torch.int64), classes).to(torch.float32)
+    return torch.eye(classes)[torch.as_tensor(labels, dtype=torch.int64)]

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from attractor.validation import check_finite
+
 
 class NodeSplit(NamedTuple):
     """Which nodes are for training, validation and test: three Boolean masks `(n,)` that do not overlap."""
@@ -23,16 +25,17 @@ class GraphSet:
     """A graph for node classification.
 
     Args:
-        features: `(n, f)` floating point, one node a row.
-        relations: edges by their kind, each `(2, e)` int64; a column holds a node and one of its neighbours.
+        features: `(n, f)` floating point and finite, one node a row.
+        relations: edges by their kind, each `(2, e)` int64; a column `(c, b)` says that node `c` attends to node `b`, as the graph
+            estimators read it. Where neighbours know each other there are both directions.
         labels: `(n,)` int64; 1 anomalous, 0 normal, -1 unknown.
         name: what to call the graph in a table.
         columns: one name a feature, or nothing.
         source: where the data came from and under which licence.
 
     Raises:
-        ValueError: the shapes disagree, an edge ends at no node, a label is none of the three.
-        TypeError: a tensor has another type than said above.
+        ValueError: the shapes disagree, a feature is not finite, an edge ends at no node, a label is none of the three.
+        TypeError: something is no tensor, or has another type than said above.
 
     Example:
         >>> edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
@@ -49,10 +52,19 @@ class GraphSet:
     source: str = ""
 
     def __post_init__(self) -> None:
+        given = {
+            "features": self.features,
+            "labels": self.labels,
+            **{f"relation {kind!r}": e for kind, e in self.relations.items()},
+        }
+        for name, value in given.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
         if not self.features.is_floating_point():
             raise TypeError(f"features must be floating point, got {self.features.dtype}")
         if self.features.ndim != 2 or self.features.numel() == 0:
             raise ValueError(f"features must have shape (n, f) and not be empty, got {tuple(self.features.shape)}")
+        check_finite("features", self.features)
         if self.labels.dtype != torch.int64:
             raise TypeError(f"labels must be int64, got {self.labels.dtype}")
         if self.labels.shape != (len(self),) or not bool(((self.labels >= -1) & (self.labels <= 1)).all()):

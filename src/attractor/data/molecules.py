@@ -1,6 +1,7 @@
 """Molecules: structure-data files (SDF, V2000 blocks) as graphs, and a real set of them with three classes of solubility.
 
-The reader needs no chemistry package. It takes atoms, bonds, charges and data items; coordinates and stereo marks are passed over.
+The reader needs no chemistry package. It takes atoms, bonds, charges and data items; coordinates, stereo marks, isotopes and
+radicals are passed over. What it cannot read it refuses, with the whole file: no molecule is left out in silence.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def hydrogens(symbol: str, charge: int, used: float) -> int:
         >>> hydrogens("C", 0, 1.0), hydrogens("N", 1, 4.0), hydrogens("O", -1, 1.0), hydrogens("S", 0, 6.0)
         (3, 0, 0, 0)
     """
-    shift = -abs(charge) if symbol in ("B", "C") else charge
+    # a charged atom bonds like its neighbour in the periodic table: B- like C, N+ like C, O- like F
+    shift = -abs(charge) if symbol == "C" else -charge if symbol == "B" else charge
     room = (valence + shift - int(used) for valence in VALENCES.get(symbol, ()))
     return next((free for free in room if free >= 0), 0)
 
@@ -231,12 +233,12 @@ def read_bond(lines: Lines, atoms: int) -> tuple[int, int, int]:
 
 
 def read_charges(lines: Lines, charges: list[int]) -> tuple[int, ...]:
-    """Charges after the lines up to `M  END`: a line of charges replaces all those of the atom lines."""
+    """Charges after the lines up to `M  END`: a line of charges or of radicals replaces all those of the atom lines."""
     listed: dict[int, int] = {}
     replaced = False
     while (line := lines.next("'M  END'")).rstrip() != "M  END":
+        replaced |= line.startswith(("M  CHG", "M  RAD"))
         if line.startswith("M  CHG"):
-            replaced = True
             count = lines.number_at(line, 6, 9, "the number of charges")
             for start in range(9, 9 + 8 * count, 8):
                 atom = lines.number_at(line, start, start + 4, "an atom")

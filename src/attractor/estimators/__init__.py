@@ -1,5 +1,7 @@
-"""Estimators for scikit-learn: a classifier, a detector of anomalous nodes in graphs, and a classifier of whole graphs. In
-`attractor.estimators.sequential`: learning one task after the other.
+"""Estimators for scikit-learn: a classifier, a detector of anomalous nodes in graphs, and a classifier of whole graphs.
+
+Beside them stand `ImageCompletion`, which trains the model that it is given, and, in `attractor.estimators.sequential`, learning
+one task after the other.
 
 Only what follows scikit-learn's interface needs scikit-learn, and imports it when it is asked for.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Self
@@ -10,13 +10,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.optim.lr_scheduler import LambdaLR
 
-from attractor.estimators.graph_input import PlainGraph, graphs_from, widths
-from attractor.nn.energy_transformer.graphs import TokenGraph, batches, collate, edge_width, flipped, moved, prepare
+from attractor.estimators.graph_input import PlainGraph, Widths, graphs_from
+from attractor.estimators.graph_training import train
+from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.nn.energy_transformer.graphs import OWN_FEATURES, TokenGraph, collate, moved, prepare
 from attractor.nn.energy_transformer.graphs_model import GraphEnergyTransformer
-from attractor.validation import check_count, check_positive
+from attractor.validation import check_count, check_device, check_not_negative, check_positive, check_share, finite
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -26,17 +26,13 @@ try:
 except ImportError as error:
     raise ImportError("GraphClassifier needs scikit-learn: pip install 'attractor[sklearn]'") from error
 
-BETAS = (0.9, 0.99)
-CLIP = 1.0
-LAST_RATE = 0.005
-"""What is left of the learning rate at the end."""
-
 
 class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not annotated
     """Classifies graphs by the Energy Transformer with attention weighted by structure.
 
-    Graphs come as a list of `attractor.data.Graph`, of NetworkX graphs (numbers as the attribute `features` of nodes and edges, if
-    there are any) or of the `Data` of PyTorch Geometric; scikit-learn's cross-validation takes such lists as they are. Features are
+    Graphs come as a list or a `GraphCollection` of `attractor.data.Graph`, a list of NetworkX graphs (numbers as the attribute
+    `features` of nodes and edges, if there are any; other attributes are passed over) or of the `Data` of PyTorch Geometric;
+    scikit-learn's cross-validation takes them as they are. A node of graphs without features has its number of edges. Features are
     divided by their largest size in the graphs given to `fit`, so nothing of a test fold is seen in training.
 
     Args:
@@ -47,7 +43,8 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         step_size: of a step down the energy.
         positions: Laplacian eigenvectors of a node, computed once for each graph.
         weighted: False takes plain blocks, whose attention is masked by the edges and sees nothing else of them.
-        kernel: of the convolution over pairs of nodes. With 3, as in the paper, the order of the nodes matters; with 1 it does not.
+        kernel: of the convolution over pairs of nodes. With 3, as in the paper, the order of the nodes matters. With 1 it matters
+            only where a symmetry of a graph leaves its Laplacian eigenvectors open; with `positions=0` as well, not at all.
         noise: of a step in training.
         label_smoothing: of the cross-entropy, 0 up to 1 (excluded).
         epochs: over the graphs.
@@ -62,6 +59,7 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
     Attributes:
         classes_: labels, sorted.
         model_: the trained `attractor.nn.energy_transformer.graphs_model.GraphEnergyTransformer`.
+        widths_: how many features nodes and edges have, None for none.
         node_scale_, edge_scale_: what features are divided by; `edge_scale_` is None without edge features.
         losses_: mean loss of each epoch.
 
@@ -128,13 +126,14 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             progress: told of the fraction that is done.
 
         Raises:
-            TypeError: not graphs, or features that are no numbers.
+            TypeError: not graphs, features that are no numbers, or a setting of the wrong type.
             ValueError: another number of labels than of graphs, one class only, labels of a regression, a graph that is empty, too
-                large, not finite or unlike the others, or a setting out of its range; nothing has changed then.
+                large, not finite or unlike the others, a setting out of its range, or a learning rate with which training finds no
+                finite loss; nothing has changed then.
         """
         self._check_settings()
         fresh = copy(self)
-        plain = graphs_from(graphs, max_nodes=self.max_nodes)
+        plain, fresh.widths_ = graphs_from(graphs, max_nodes=self.max_nodes)
         y = column_or_1d(y)
         if len(y) != len(plain):
             raise ValueError(f"y must have {len(plain)} labels, one for each graph, got {len(y)}")
@@ -146,26 +145,21 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         kinds = [graph.edge_features for graph in plain if graph.edge_features is not None]
         fresh.edge_scale_ = largest(kinds) if kinds else None
         generator = torch.Generator().manual_seed(int(check_random_state(self.random_state).randint(2**31)))
-        model = GraphEnergyTransformer(
-            plain[0].node_features.shape[1],
-            edge_width(plain[0]),
-            len(fresh.classes_),
-            dim=self.dim,
-            heads=self.heads,
-            key_dim=self.key_dim,
-            memories=self.memories,
-            blocks=self.blocks,
-            depth=self.depth,
-            step_size=self.step_size,
-            positions=self.positions,
-            weighted=self.weighted,
-            kernel=self.kernel,
-            noise=self.noise,
+        fresh.model_ = fresh._model(generator).to(self.device, plain[0].node_features.dtype)
+        fresh.losses_ = train(
+            fresh.model_,
+            fresh._tokens(plain),
+            torch.from_numpy(np.searchsorted(fresh.classes_, y)),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            warm_up=self.warm_up,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            device=self.device,
             generator=generator,
+            progress=progress,
         )
-        fresh.model_ = model.to(self.device, plain[0].node_features.dtype)
-        labels = torch.from_numpy(np.searchsorted(fresh.classes_, y))
-        fresh.losses_ = fresh._train(fresh._tokens(plain), labels, generator, progress)
         self.__dict__ = fresh.__dict__
         return self
 
@@ -183,10 +177,10 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             ValueError: a graph that is empty, too large or not finite, or other numbers of features than in `fit`.
         """
         tokens = self.tokens_of(graphs)
-        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row].present))
+        order = sorted(range(len(tokens)), key=lambda row: len(tokens[row].positions))
         chances = torch.empty(len(tokens), len(self.classes_), dtype=torch.float64)
         for rows in (order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)):
-            chances[rows] = self.model_(self._batch(tokens, rows)).softmax(-1).double().cpu()
+            chances[rows] = self.model_(moved(collate([tokens[row] for row in rows]), self.device)).softmax(-1).double().cpu()
         return chances.numpy()
 
     def tokens_of(self, graphs: Any) -> list[TokenGraph]:
@@ -196,13 +190,71 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             TypeError, ValueError: as `predict_proba`.
         """
         check_is_fitted(self)
-        plain = graphs_from(graphs, max_nodes=self.max_nodes)
-        known = (len(self.node_scale_), None if self.edge_scale_ is None else len(self.edge_scale_))
-        if known[1] is not None and widths(plain[0])[1] is None and not any(graph.edge_index.numel() for graph in plain):
-            plain = [graph._replace(edge_features=graph.node_features.new_empty(0, known[1])) for graph in plain]
-        if widths(plain[0]) != known:
-            raise ValueError(f"graphs must have as many node and edge features as in fit, {known}, got {widths(plain[0])}")
+        plain, widths = graphs_from(graphs, max_nodes=self.max_nodes)
+        if widths.edges is None and self.widths_.edges is not None and not any(graph.edge_index.numel() for graph in plain):
+            nothing = plain[0].node_features.new_empty(0, self.widths_.edges)
+            plain, widths = [graph._replace(edge_features=nothing) for graph in plain], widths._replace(edges=self.widths_.edges)
+        if widths != self.widths_:
+            raise ValueError(f"graphs must have as many features as in fit, {self.widths_}, got {widths}")
         return self._tokens(plain)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted classifier to one safetensors file, without pickle. Its labels are numbers, strings or Booleans.
+
+        Raises:
+            NotFittedError: before `fit`.
+            TypeError: a setting that is no number, string or None, such as a `random_state` with a state of its own.
+            ValueError: `path` is a folder.
+        """
+        check_is_fitted(self)
+        state = {f"model.{name}": value for name, value in self.model_.state_dict().items()} | {"node_scale": self.node_scale_}
+        if self.edge_scale_ is not None:
+            state["edge_scale"] = self.edge_scale_
+        classes = {"labels": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+        save_estimator(self, path, state, {"classes": classes, "widths": list(self.widths_), "losses": self.losses_})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Self:
+        """Read a classifier that `save` has written; `device` in the place of the one that it was trained on.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: a damaged file, one of another estimator or of a newer format, or an unknown device.
+        """
+        settings, state, extra = load_estimator(path, cls)
+        settings |= {} if device is None else {"device": device}
+        try:
+            loaded = cls(**settings)
+            loaded._check_settings()
+            loaded.classes_ = np.array(extra["classes"]["labels"], dtype=extra["classes"]["dtype"])
+            loaded.widths_, loaded.losses_ = Widths(*extra["widths"]), extra["losses"]
+            loaded.node_scale_, loaded.edge_scale_ = state.pop("node_scale"), state.pop("edge_scale", None)
+            loaded.model_ = loaded._model(torch.Generator()).to(loaded.device, loaded.node_scale_.dtype)
+            loaded.model_.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
+        loaded.model_.eval()
+        return loaded
+
+    def _model(self, generator: torch.Generator) -> GraphEnergyTransformer:
+        nodes, edges = self.widths_
+        return GraphEnergyTransformer(
+            1 if nodes is None else nodes,
+            OWN_FEATURES + (1 if edges is None else edges),
+            len(self.classes_),
+            dim=self.dim,
+            heads=self.heads,
+            key_dim=self.key_dim,
+            memories=self.memories,
+            blocks=self.blocks,
+            depth=self.depth,
+            step_size=self.step_size,
+            positions=self.positions,
+            weighted=self.weighted,
+            kernel=self.kernel,
+            noise=self.noise,
+            generator=generator,
+        )
 
     def _tokens(self, graphs: Sequence[PlainGraph]) -> list[TokenGraph]:
         dtype = next(self.model_.parameters()).dtype
@@ -211,49 +263,24 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             PlainGraph((nodes / self.node_scale_).to(dtype), index, None if kinds is None else (kinds / edge_scale).to(dtype))
             for nodes, index, kinds in graphs
         ]
+        for number, (nodes, _, kinds) in enumerate(scaled):
+            if not finite(nodes) or (kinds is not None and not finite(kinds)):
+                raise ValueError(f"graphs[{number}] must have features that are finite in the precision of fit, {dtype}")
         return prepare(scaled, positions=self.positions)
 
-    def _batch(self, tokens: Sequence[TokenGraph], rows: Sequence[int]) -> TokenGraph:
-        return moved(collate([tokens[row] for row in rows]), self.device)
-
-    def _train(
-        self, tokens: Sequence[TokenGraph], labels: Tensor, generator: torch.Generator, progress: Callable[[float], None] | None
-    ) -> list[float]:
-        """Train the model in place and leave it in evaluation; the mean loss of each epoch."""
-        sizes = [len(one.present) for one in tokens]
-        noise = torch.Generator(self.device).manual_seed(generator.initial_seed())
-        optimiser = torch.optim.AdamW(self.model_.parameters(), self.learning_rate, BETAS, weight_decay=self.weight_decay)
-        steps = self.epochs * math.ceil(len(tokens) / self.batch_size)
-        schedule = LambdaLR(optimiser, lambda step: rate((step + 1) / steps, self.warm_up))
-        losses = []
-        for epoch in range(self.epochs):
-            total = 0.0
-            for rows in batches(sizes, self.batch_size, generator):
-                batch = flipped(self._batch(tokens, rows), generator)
-                scores = self.model_(batch, generator=noise)
-                loss = cross_entropy(scores, labels[rows].to(self.device), label_smoothing=self.label_smoothing)
-                optimiser.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(self.model_.parameters(), CLIP)
-                optimiser.step()
-                schedule.step()
-                total += loss.item() * len(rows)
-            losses.append(total / len(tokens))
-            if progress is not None:
-                progress((epoch + 1) / self.epochs)
-        self.model_.eval()
-        return losses
-
     def _check_settings(self) -> None:
-        """Those that the network does not check itself."""
-        for name in ("epochs", "batch_size", "max_nodes"):
+        for name in ("dim", "heads", "key_dim", "blocks", "depth", "kernel", "epochs", "batch_size", "max_nodes"):
             check_count(name, getattr(self, name))
-        check_positive("learning_rate", self.learning_rate)
+        if self.memories is not None:
+            check_count("memories", self.memories)
+        check_count("positions", self.positions, 0)
+        for name in ("step_size", "learning_rate"):
+            check_positive(name, getattr(self, name))
         for name in ("label_smoothing", "warm_up"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {getattr(self, name)!r}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be a finite number from 0, got {self.weight_decay!r}")
+            check_share(name, getattr(self, name))
+        for name in ("noise", "weight_decay"):
+            check_not_negative(name, getattr(self, name))
+        check_device(self.device)
 
 
 def largest(features: Sequence[Tensor]) -> Tensor:
@@ -262,16 +289,3 @@ def largest(features: Sequence[Tensor]) -> Tensor:
     # a collection may have edge features and not a single edge
     most = sizes.amax(0) if len(sizes) else sizes.new_ones(sizes.shape[1])
     return most.masked_fill(most == 0, 1)
-
-
-def rate(done: float, warm_up: float) -> float:
-    """The factor of the learning rate: a straight rise to 1, then a cosine down to `LAST_RATE`.
-
-    Example:
-        >>> [round(rate(done, 0.2), 3) for done in (0.1, 0.2, 1.0)]
-        [0.5, 1.0, 0.005]
-    """
-    if done < warm_up:
-        return done / warm_up
-    fallen = (1 - math.cos(math.pi * (done - warm_up) / (1 - warm_up))) / 2
-    return 1 - (1 - LAST_RATE) * fallen

@@ -28,14 +28,21 @@ def scores(queries: Tensor, keys: Tensor, allowed: Mask, first: int = 0) -> Tens
     Args:
         queries: `(b, heads, rows, key_dim)`, the tokens from `first` on.
         keys: `(b, heads, tokens, key_dim)`.
-        allowed: broadcasts to `(b, heads, tokens, tokens)` where it is a tensor.
+        allowed: broadcasts to `(b, heads, rows, tokens)` where it is a tensor.
     """
     found = widened(queries @ keys.mT)
     if isinstance(allowed, str):
         found.diagonal(first, -2, -1).fill_(-torch.inf)
     elif allowed is not None:
-        found.masked_fill_(~allowed[..., first : first + queries.shape[2], :], -torch.inf)
+        found.masked_fill_(~allowed, -torch.inf)
     return found
+
+
+def part(allowed: Mask, samples: slice, rows: slice) -> Mask:
+    """Of a mask, what concerns some queries of some samples."""
+    if not isinstance(allowed, Tensor):
+        return allowed
+    return (allowed[samples] if allowed.dim() == 4 and len(allowed) > 1 else allowed)[..., rows, :]
 
 
 def visible(allowed: Mask) -> tuple[Mask, Tensor | None]:

@@ -16,8 +16,8 @@ from attractor.energy.synapses.allowed import Mask
 from attractor.energy.synapses.base import Synapse
 from attractor.energy.synapses.shapes import check_shapes
 from attractor.energy.synapses.token_attention import from_heads, into_heads, log_partitions, pulls
-from attractor.energy.tempered import set_scale, set_tensor
-from attractor.validation import check_count
+from attractor.energy.tempered import set_tensor
+from attractor.validation import check_count, check_positive
 
 MASKS = ("no-self", "causal")
 
@@ -31,8 +31,8 @@ class Attention(Synapse):
         dim: entries of a token.
         heads: how many heads.
         key_dim: entries of a key.
-        beta: inverse temperature, > 0; `1/sqrt(key_dim)` by default. A tensor holds one number or one for each head, and is learned
-            if it is a parameter.
+        beta: inverse temperature, > 0; `1/sqrt(key_dim)` by default. A tensor holds one number or one for each head, and is kept as
+            its logarithm `log_beta`, which is learned where a parameter was given.
         mask: which tokens a query attends to: None for all, `"no-self"` for all others (as in the paper), `"causal"` for itself and
             those before it, or a Boolean tensor `(tokens, tokens)`, True where query (row) attends to key (column). A query without
             keys adds nothing.
@@ -52,6 +52,7 @@ class Attention(Synapse):
     ends = 1
     query_bias: nn.Parameter | None
     key_bias: nn.Parameter | None
+    log_beta: Tensor
 
     def __init__(
         self,
@@ -66,11 +67,10 @@ class Attention(Synapse):
     ):
         super().__init__()
         self.dim, self.heads, self.key_dim = check_count("dim", dim), check_count("heads", heads), check_count("key_dim", key_dim)
-        self.beta: float | Tensor
+        self.fixed_beta = None if isinstance(beta, Tensor) else check_positive("beta", key_dim**-0.5 if beta is None else beta)
         if isinstance(beta, Tensor):
-            set_tensor(self, "beta", checked_betas(beta, heads))
-        else:
-            set_scale(self, "beta", key_dim**-0.5 if beta is None else beta)
+            logarithm = checked_betas(beta.detach(), heads).log()
+            set_tensor(self, "log_beta", nn.Parameter(logarithm) if isinstance(beta, nn.Parameter) else logarithm)
         if isinstance(mask, Tensor):
             if mask.dtype != torch.bool or mask.dim() != 2 or mask.shape[0] != mask.shape[1]:
                 raise ValueError(f"mask must be Boolean of shape (tokens, tokens), got {mask.dtype} of shape {tuple(mask.shape)}")
@@ -83,6 +83,11 @@ class Attention(Synapse):
         self.query, self.key = nn.Parameter(query), nn.Parameter(key)
         for name in ("query_bias", "key_bias"):
             self.register_parameter(name, nn.Parameter(torch.zeros(heads, key_dim)) if bias else None)
+
+    @property
+    def beta(self) -> float | Tensor:
+        """A number, or a tensor with one or one for each head."""
+        return self.log_beta.exp() if self.fixed_beta is None else self.fixed_beta
 
     def energy(self, *activations: Tensor) -> Tensor:
         (g,) = activations

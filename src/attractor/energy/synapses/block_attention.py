@@ -10,13 +10,13 @@ where `delta_C = sum_B P_CB dP_CB = dF_C.F_C + Q_C.(P dG)_C` needs no row of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from attractor.energy.synapses.allowed import Mask, refuse_second_derivative, scores
+from attractor.energy.synapses.allowed import Mask, part, refuse_second_derivative, scores
 from attractor.read.similarity import widened
 
 BLOCK = 2**19
@@ -30,11 +30,11 @@ class BlockPulls(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, queries: Tensor, keys: Tensor, allowed: Mask) -> tuple[Tensor, Tensor]:
         drawn, pulled = torch.empty_like(queries), torch.zeros_like(widened(keys))
-        for rows in blocks_of(queries):
-            some = queries[:, :, rows]
-            weights = weights_of(some, keys, allowed, rows.start)
-            drawn[:, :, rows] = weights @ keys
-            pulled += weights.mT @ some
+        for samples, rows in product(*blocks_of(queries)):
+            some, asked = queries[samples, :, rows], keys[samples]
+            weights = scores(some, asked, part(allowed, samples, rows), rows.start).softmax(-1).to(keys.dtype)
+            drawn[samples, :, rows] = weights @ asked
+            pulled[samples] += weights.mT @ some
         ctx.save_for_backward(queries, keys, drawn, allowed if isinstance(allowed, Tensor) else None)
         ctx.named = allowed if isinstance(allowed, str) else None
         return drawn, pulled.to(keys.dtype)
@@ -47,23 +47,39 @@ class BlockPulls(torch.autograd.Function):
         by_queries, by_keys = torch.empty_like(queries), torch.zeros_like(widened(keys))
         # two products of one width cost more than one of twice the width
         left, right = torch.cat([by_drawn, queries], -1), torch.cat([keys, by_pulled], -1)
-        for rows in blocks_of(queries):
-            some, upstream = queries[:, :, rows], by_drawn[:, :, rows]
-            weights = weights_of(some, keys, allowed, rows.start)
-            direct = weights @ by_pulled
-            delta = (widened(upstream) * drawn[:, :, rows] + widened(some) * direct).sum(-1, keepdim=True)
-            by_scores = ((left[:, :, rows] @ right.mT).sub_(delta)).mul_(weights)
-            by_queries[:, :, rows] = by_scores @ keys + direct
-            by_keys += by_scores.mT @ some + weights.mT @ upstream
+        for samples, rows in product(*blocks_of(queries)):
+            some, asked, upstream = queries[samples, :, rows], keys[samples], by_drawn[samples, :, rows]
+            weights = scores(some, asked, part(allowed, samples, rows), rows.start).softmax(-1).to(keys.dtype)
+            direct = weights @ by_pulled[samples]
+            delta = (widened(upstream) * drawn[samples, :, rows] + widened(some) * direct).sum(-1, keepdim=True)
+            by_scores = ((left[samples, :, rows] @ right[samples].mT).sub_(delta)).mul_(weights)
+            by_queries[samples, :, rows] = by_scores @ asked + direct
+            by_keys[samples] += by_scores.mT @ some + weights.mT @ upstream
         return by_queries, by_keys.to(keys.dtype), None
 
 
-def weights_of(queries: Tensor, keys: Tensor, allowed: Mask, first: int) -> Tensor:
-    return scores(queries, keys, allowed, first).softmax(-1).to(keys.dtype)
+def block_pulls(queries: Tensor, keys: Tensor, allowed: Mask) -> tuple[Tensor, Tensor]:
+    """The same, which graphs of `torch.compile` take as it is."""
+    found: tuple[Tensor, Tensor] = BlockPulls.apply(queries, keys, allowed)
+    return found
 
 
-def blocks_of(queries: Tensor) -> Iterator[slice]:
-    """Rows of queries whose scores make up a block."""
+torch.compiler.allow_in_graph(block_pulls)
+
+
+def one_block(queries: Tensor) -> bool:
+    """Whether all scores make up one."""
     batch, heads, tokens, _ = queries.shape
-    rows = max(LEAST_ROWS, BLOCK // (batch * heads * tokens))
-    return (slice(first, first + rows) for first in range(0, tokens, rows))
+    return batch * heads * tokens * tokens <= BLOCK
+
+
+def blocks_of(queries: Tensor) -> tuple[list[slice], list[slice]]:
+    """Samples and rows of queries; the scores of some samples and some rows make up a block."""
+    batch, heads, tokens, _ = queries.shape
+    return slices(batch, BLOCK // (heads * tokens * tokens)), slices(tokens, max(LEAST_ROWS, BLOCK // (heads * tokens)))
+
+
+def slices(length: int, most: int) -> list[slice]:
+    """Parts of a range, of one size but for the last."""
+    size = -(-length // -(-length // max(1, most)))
+    return [slice(first, first + size) for first in range(0, length, size)]

@@ -24,7 +24,8 @@ class FusedPulls(torch.autograd.Function):
     def forward(ctx: Any, queries: Tensor, keys: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(queries, keys, allowed)
         with torch.inference_mode(False), torch.enable_grad():
-            asking, values, mask = plain_data(queries), leaf(keys), None if allowed is None else plain_data(allowed)
+            # of tensors made in inference mode only copies take part in a gradient
+            asking, values, mask = queries.clone(), keys.clone().requires_grad_(), None if allowed is None else allowed.clone()
             drawn = attend(asking, values.detach(), values, mask)
             (pulled,) = torch.autograd.grad(drawn, values, asking)
         return drawn.detach(), pulled
@@ -41,10 +42,14 @@ class FusedPulls(torch.autograd.Function):
         return by_query + outputs[1].detach(), by_key + by_value, None
 
 
+def fused_pulls(queries: Tensor, keys: Tensor, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The same, for graphs of `torch.compile` too: they take it as it is, as they cannot trace gradients that are taken inside."""
+    found: tuple[Tensor, Tensor] = FusedPulls.apply(queries, keys, allowed)
+    return found
+
+
+torch.compiler.allow_in_graph(fused_pulls)
+
+
 def attend(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor | None) -> Tensor:
     return scaled_dot_product_attention(queries, keys, values, allowed, scale=1.0)
-
-
-def plain_data(tensor: Tensor) -> Tensor:
-    """Without its history; a copy where it was made in inference mode, in which no gradient can be taken."""
-    return tensor.clone() if tensor.is_inference() else tensor.detach()

@@ -18,15 +18,15 @@ from torch.backends.cuda import SDPAParams, can_use_efficient_attention, can_use
 from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
-from attractor.energy.synapses.allowed import Allowed, Edges, Mask, as_tensor, scores, visible
-from attractor.energy.synapses.block_attention import BlockPulls, blocks_of
+from attractor.energy.synapses.allowed import Allowed, Edges, Mask, as_tensor, part, scores, visible
+from attractor.energy.synapses.block_attention import block_pulls, blocks_of, one_block
 from attractor.energy.synapses.edges import edge_log_partitions, edge_pulls
-from attractor.energy.synapses.fused_attention import FusedPulls
+from attractor.energy.synapses.fused_attention import fused_pulls
 from attractor.errors import AttractorWarning
 
 ROUTES = ("auto", "plain", "blocks", "fused")
 PLAIN_BELOW = 512
-"""Tokens under which the matrix of all weights is small enough to be the fastest way."""
+"""Tokens under which a GPU is fastest with the matrix of all weights. A processor is where it is one block."""
 
 
 def log_partitions(queries: Tensor, keys: Tensor, allowed: Allowed) -> Tensor:
@@ -34,18 +34,18 @@ def log_partitions(queries: Tensor, keys: Tensor, allowed: Allowed) -> Tensor:
     if isinstance(allowed, Edges):
         return edge_log_partitions(queries, keys, allowed)
     mask, blind = visible(allowed)
-    if keys.shape[2] < PLAIN_BELOW:
+    if small(queries):
         found = scores(queries, keys, mask).logsumexp(-1)
     else:
         # kept for the backward pass, the scores of all blocks would be the whole matrix
-        found = torch.cat(
-            [checkpoint(partitions, queries, keys, mask, rows, use_reentrant=False) for rows in blocks_of(queries)], -1
-        )
+        samples, rows = blocks_of(queries)
+        blocks = [[checkpoint(partitions, queries, keys, mask, one, some, use_reentrant=False) for some in rows] for one in samples]
+        found = torch.cat([torch.cat(one, -1) for one in blocks])
     return found if blind is None else found.masked_fill(blind.squeeze(-1), 0)
 
 
-def partitions(queries: Tensor, keys: Tensor, allowed: Mask, rows: slice) -> Tensor:
-    return scores(queries[:, :, rows], keys, allowed, rows.start).logsumexp(-1)
+def partitions(queries: Tensor, keys: Tensor, allowed: Mask, samples: slice, rows: slice) -> Tensor:
+    return scores(queries[samples, :, rows], keys[samples], part(allowed, samples, rows), rows.start).logsumexp(-1)
 
 
 def pulls(queries: Tensor, keys: Tensor, allowed: Allowed, route: str = "auto") -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ def pulls(queries: Tensor, keys: Tensor, allowed: Allowed, route: str = "auto") 
         allowed: which keys a query reads. Along edges there is one route only.
         route: `"plain"` forms the matrix `P` and can be differentiated any number of times. The others keep no such matrix and can
             be differentiated once: `"blocks"` takes some queries at a time, `"fused"` uses the kernels behind scaled dot-product
-            attention in torch. `"auto"`: plain for a few hundred tokens, above that fused on a GPU that can, blocks elsewhere.
+            attention in torch. `"auto"`: plain for few pairs, above that fused on a GPU that can, blocks elsewhere.
 
     Warns:
         AttractorWarning: `"fused"` was asked for and there is no such kernel for these tensors here; blocks are used.
@@ -71,16 +71,16 @@ def pulls(queries: Tensor, keys: Tensor, allowed: Allowed, route: str = "auto") 
         weights = scores(queries, keys, mask).softmax(-1).to(keys.dtype)
         drawn, pulled = weights @ keys, weights.mT @ queries
     elif route == "blocks":
-        drawn, pulled = BlockPulls.apply(queries, keys, mask)
+        drawn, pulled = block_pulls(queries, keys, mask)
     else:
-        drawn, pulled = FusedPulls.apply(queries, keys, as_tensor(mask, keys.shape[2], keys.device))
+        drawn, pulled = fused_pulls(queries, keys, as_tensor(mask, keys.shape[2], keys.device))
     return drawn if blind is None else drawn.masked_fill(blind, 0), pulled
 
 
 def resolved(route: str, queries: Tensor, keys: Tensor, allowed: Mask) -> str:
     """The route itself, or the one to take in its place."""
     if route == "auto":
-        if keys.shape[2] < PLAIN_BELOW:
+        if small(queries):
             return "plain"
         return "fused" if keys.device.type == "cuda" and has_kernel(queries, keys, allowed) else "blocks"
     if route == "fused" and not has_kernel(queries, keys, allowed):
@@ -88,6 +88,11 @@ def resolved(route: str, queries: Tensor, keys: Tensor, allowed: Mask) -> str:
         warnings.warn(text, AttractorWarning, stacklevel=2)
         return "blocks"
     return route
+
+
+def small(queries: Tensor) -> bool:
+    """Whether the matrix of all weights is small enough to be the fastest way."""
+    return queries.shape[2] < PLAIN_BELOW if queries.device.type == "cuda" else one_block(queries)
 
 
 def has_kernel(queries: Tensor, keys: Tensor, allowed: Mask) -> bool:

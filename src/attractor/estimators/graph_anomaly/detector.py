@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Literal, Self
 
@@ -11,20 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from attractor.estimators.graph_anomaly.edges import relations_from
+from attractor.estimators.graph_anomaly.features import location_and_scale, standardised
+from attractor.estimators.graph_anomaly.labels import ANOMALOUS, NORMAL, UNKNOWN, check_classes, checked_labels, parts
 from attractor.estimators.graph_anomaly.network import NodeEnergyTransformer
-from attractor.estimators.graph_anomaly.training import Graph, Sampling, Target, area_under_roc, scores, seeded, train
-from attractor.validation import check_count, check_positive
+from attractor.estimators.graph_anomaly.training import NodeGraph, Sampling, Target, area_under_roc, scores, train
+from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.nn.energy_transformer.settings import ACTIVATIONS, check_name
+from attractor.validation import check_count, check_device, check_not_negative, check_positive, check_share
 
 try:
+    from scipy.special import expit
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.model_selection import train_test_split
     from sklearn.utils import check_random_state
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError("GraphAnomalyDetector needs scikit-learn: pip install 'attractor[sklearn]'") from error
 
-PRECISIONS = (np.float64, np.float32)
-NORMAL, ANOMALOUS, UNKNOWN = 0, 1, -1
+PRECISIONS = (np.float32, np.float64)  # of features and network; others become the first
+ARRAYS = ("mean_", "scale_", "decision_scores_", "labels_")
+NUMBERS = ("best_epoch_", "validation_score_", "threshold_", "relations_")
 
 
 class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not annotated
@@ -32,6 +38,7 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
     Some nodes are labelled (0 normal, 1 anomalous), the others (-1) take part by their features and edges. It is inductive:
     `predict` takes any graph with the same features. They are standardised by the nodes given to `fit`; labels are never an input.
+    Rows of one graph cannot be split without their edges, so `GridSearchCV` does not apply: loop over settings, as below.
 
     Args:
         dim: of a token.
@@ -46,8 +53,9 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         anomaly_weight: of an anomalous node in the loss; `"balanced"`: the number of normal training nodes over the others.
         validation_fraction: share of the labelled nodes that is held out for epoch and threshold, where `fit` is not told them.
         batch_size: training nodes a step, for graphs too large to be trained whole: each step sees them with neighbours within
-            `2 * steps` hops, as far as a step down the energy reaches. None: the whole graph in one step.
-        neighbours: most that are drawn for one node, of each kind of edges, where `batch_size` is given.
+            `2 * steps` hops, as far as the steps down the energy reach. None: the whole graph in one step. Memory grows with the
+            edges all the same, as the whole graph is scored after each epoch, without gradients.
+        neighbours: most that are drawn for one node, of each kind of edges and in both directions, where `batch_size` is given.
         device: that the network works on.
         random_state: of the start, the validation nodes, dropout and batches.
 
@@ -70,6 +78,10 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         >>> detector = GraphAnomalyDetector(dim=8, epochs=40, random_state=0)
         >>> detector.fit(X, np.concatenate([edges, edges[::-1]], 1), y).score(X, edges, y) > 0.9
         True
+        >>> from sklearn.model_selection import ParameterGrid
+        >>> grid = ParameterGrid({"epochs": [5], "steps": [1, 2]})
+        >>> found = [detector.set_params(**settings).fit(X, edges, y).validation_score_ for settings in grid]
+        >>> best = grid[int(np.argmax(found))]
     """
 
     def __init__(
@@ -127,7 +139,9 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             X: features `(n, features)`.
             edges: an edge index `(2, e)`, a sparse matrix of scipy, a graph of NetworkX, the `Data` of PyTorch Geometric, or a
                 mapping from names to these for several kinds. The first of a pair attends to the second (a row to its columns):
-                give undirected edges both ways. Each node attends to itself as well.
+                give undirected edges both ways. (In a `Data` the second attends to the first: give it whole, not its `edge_index`.)
+                Each node attends to itself as well. Nodes of NetworkX that are the numbers 0 to n - 1 stand for the rows of those
+                numbers, all others for the rows in the order of `graph.nodes`.
             y: labels `(n,)`: 0 or False normal, 1 or True anomalous, -1 unknown.
             train_mask: nodes `(n,)` to train on. Default: all labelled ones that are not for validation.
             validation_mask: nodes `(n,)` for the best epoch and threshold. Default: a part of the others, by `validation_fraction`.
@@ -136,7 +150,7 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Raises:
             TypeError: edges, labels or masks of another kind.
             ValueError: sizes that disagree, values that are not finite, nodes for both training and validation or without a label,
-                one class only in either, or a setting out of its range; nothing has changed then.
+                one class only in either, a setting out of its range, or training that diverges; nothing has changed then.
         """
         self._check_settings()
         fresh = copy(self)
@@ -144,42 +158,37 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         relations = relations_from(edges, len(X))
         labels = checked_labels(y, len(X))
         random = check_random_state(self.random_state)
-        parts = fresh._parts(labels, train_mask, validation_mask, random)
-        counts = np.bincount(labels[parts[0]])
+        train_part, validation_part = parts(labels, train_mask, validation_mask, self.validation_fraction, random)
+        counts = np.bincount(labels[train_part])
         fresh.classes_ = np.array([NORMAL, ANOMALOUS])
         fresh.relations_ = tuple(relations)
-        fresh.mean_, fresh.scale_ = X.mean(0), X.std(0)
-        fresh.scale_[fresh.scale_ == 0] = 1
+        fresh.mean_, fresh.scale_ = location_and_scale(X)
+        generator = torch.Generator().manual_seed(int(random.randint(2**31)))
+        fresh.network_ = fresh._network(generator, torch.from_numpy(X).dtype)
         graph = fresh._graph(X, relations)
-        place, dtype = graph.features.device, graph.features.dtype
-        target = Target(
-            torch.from_numpy(labels).to(place, dtype), *(torch.from_numpy(part.nonzero()[0]).to(place) for part in parts)
+        chosen = (torch.from_numpy(part.nonzero()[0]).to(self.device) for part in (train_part, validation_part))
+        best = train(
+            fresh.network_,
+            graph,
+            Target(torch.from_numpy(labels).to(graph.features), *chosen),
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            anomaly_weight=counts[NORMAL] / counts[ANOMALOUS] if self.anomaly_weight == "balanced" else self.anomaly_weight,
+            sampling=None if self.batch_size is None else Sampling(self.batch_size, 2 * self.steps, self.neighbours),
+            generator=generator,
+            progress=progress,
         )
-        seed = int(random.randint(2**31))
-        with seeded(seed):
-            fresh.network_ = fresh.build_network(X.shape[1]).to(place, dtype)
-            best = train(
-                fresh.network_,
-                graph,
-                target,
-                epochs=self.epochs,
-                learning_rate=self.learning_rate,
-                weight_decay=self.weight_decay,
-                anomaly_weight=counts[NORMAL] / counts[ANOMALOUS] if self.anomaly_weight == "balanced" else self.anomaly_weight,
-                sampling=None if self.batch_size is None else Sampling(self.batch_size, 2 * self.steps, self.neighbours),
-                seed=seed,
-                progress=progress,
-            )
         fresh.best_epoch_, fresh.validation_score_, fresh.threshold_ = best
-        fresh.decision_scores_ = as_array(scores(fresh.network_, graph))
+        fresh.decision_scores_ = scores(fresh.network_, graph).double().cpu().numpy()
         fresh.labels_ = (fresh.decision_scores_ > fresh.threshold_).astype(np.int64)
         self.__dict__ = fresh.__dict__
         return self
 
-    def build_network(self, features: int) -> nn.Module:
+    def build_network(self, features: int, generator: torch.Generator) -> nn.Module:
         """The module that is trained: `module(features (n, f), relations) -> (n,)` log-odds.
 
-        Override it to train another one by the same rules.
+        Override it to train another one by the same rules; `generator` is for its first weights and for dropout.
         """
         return NodeEnergyTransformer(
             features,
@@ -193,6 +202,7 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             step_size=self.step_size,
             steps=self.steps,
             init="scaled",
+            generator=generator,
         )
 
     def decision_function(self, X: Any, edges: Any) -> np.ndarray:
@@ -200,18 +210,18 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         Raises:
             NotFittedError: before `fit`.
-            ValueError: other features or relations than those of `fit`, or as there.
+            ValueError: other features or relations than those of `fit`, or values so large that log-odds are not finite.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=PRECISIONS, reset=False)
         relations = relations_from(edges, len(X))
         if set(relations) != set(self.relations_):
             raise ValueError(f"edges must have the relations of fit, {list(self.relations_)}, got {list(relations)}")
-        return as_array(scores(self.network_, self._graph(X, {name: relations[name] for name in self.relations_})))
+        return scores(self.network_, self._graph(X, {name: relations[name] for name in self.relations_})).double().cpu().numpy()
 
     def predict_proba(self, X: Any, edges: Any) -> np.ndarray:
         """Probabilities `(n, 2)` of normal and anomalous, for classes weighted as in training."""
-        anomalous = 1 / (1 + np.exp(-self.decision_function(X, edges)))
+        anomalous = expit(self.decision_function(X, edges))
         return np.stack([1 - anomalous, anomalous], 1)
 
     def predict(self, X: Any, edges: Any) -> np.ndarray:
@@ -226,81 +236,67 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         values = self.decision_function(X, edges)
         labels = checked_labels(y, len(values))
-        check_classes("y", labels[labels != UNKNOWN])
-        return area_under_roc(torch.from_numpy(values[labels != UNKNOWN]), torch.from_numpy(labels[labels != UNKNOWN] == ANOMALOUS))
-
-    def _graph(self, X: np.ndarray, relations: dict[str, Tensor]) -> Graph:
-        standard = ((X - self.mean_) / self.scale_).astype(self.mean_.dtype)
-        return Graph(torch.from_numpy(standard).to(self.device), {name: edges.to(self.device) for name, edges in relations.items()})
-
-    def _parts(
-        self, labels: np.ndarray, train_mask: Any, validation_mask: Any, random: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Masks of the nodes for training and for validation."""
         known = labels != UNKNOWN
-        training = None if train_mask is None else checked_mask("train_mask", train_mask, known)
-        if validation_mask is not None:
-            validation = checked_mask("validation_mask", validation_mask, known)
-        else:
-            pool = (known if training is None else training).nonzero()[0]
-            check_classes("y", labels[pool])
-            held, _ = train_test_split(pool, train_size=self.validation_fraction, stratify=labels[pool], random_state=random)
-            validation = np.zeros_like(known)
-            validation[held] = True
-            training = None if training is None else training & ~validation
-        training = known & ~validation if training is None else training
-        if (training & validation).any():
-            raise ValueError(f"train_mask and validation_mask must not overlap, got {(training & validation).sum()} nodes in both")
-        for name, part in (("training", training), ("validation", validation)):
-            check_classes(f"the nodes for {name}", labels[part])
-        return training, validation
+        check_classes("y", labels[known])
+        return area_under_roc(torch.from_numpy(values[known]), torch.from_numpy(labels[known] == ANOMALOUS))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted detector to one safetensors file, without pickle.
+
+        Raises:
+            NotFittedError: before `fit`.
+            TypeError: a setting that is no number, string or None, such as a `random_state` with a state of its own.
+            ValueError: `path` is a folder.
+        """
+        check_is_fitted(self)
+        weights = {f"network.{name}": value for name, value in self.network_.state_dict().items()}
+        arrays = {name: torch.from_numpy(getattr(self, name)) for name in ARRAYS}
+        save_estimator(self, path, weights | arrays, {name: getattr(self, name) for name in NUMBERS})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Self:
+        """Read a detector that `save` has written; `device` in the place of the one that it was trained on.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: a damaged file, one of another estimator or of a newer format, or an unknown device.
+        """
+        settings, state, extra = load_estimator(path, cls)
+        try:
+            loaded = cls(**settings | ({} if device is None else {"device": device}))
+            loaded._check_settings()
+            loaded.classes_ = np.array([NORMAL, ANOMALOUS])
+            for name in (*ARRAYS, *NUMBERS):
+                setattr(loaded, name, state.pop(name).numpy() if name in ARRAYS else extra[name])
+            loaded.n_features_in_, loaded.relations_ = len(loaded.mean_), tuple(loaded.relations_)
+            weights = {name.removeprefix("network."): value for name, value in state.items()}
+            loaded.network_ = loaded._network(torch.Generator(), next(iter(weights.values())).dtype)
+            loaded.network_.load_state_dict(weights)
+        except (KeyError, TypeError, RuntimeError, StopIteration) as error:
+            raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
+        loaded.network_.eval()
+        return loaded
+
+    def _network(self, generator: torch.Generator, dtype: torch.dtype) -> nn.Module:
+        return self.build_network(len(self.mean_), generator).to(self.device, dtype)
+
+    def _graph(self, X: np.ndarray, relations: Mapping[str, Tensor]) -> NodeGraph:
+        """The graph on the device; its features standardised, in the precision of the network."""
+        features = standardised(X, self.mean_, self.scale_, next(self.network_.parameters()))
+        return NodeGraph(features, {name: edges.to(features.device) for name, edges in relations.items()})
 
     def _check_settings(self) -> None:
-        for name in ("dim", "steps", "epochs", "neighbours"):
+        for name in ("dim", "heads", "steps", "epochs", "neighbours"):
             check_count(name, getattr(self, name))
-        if self.batch_size is not None:
-            check_count("batch_size", self.batch_size)
-        check_positive("learning_rate", self.learning_rate)
+        for name, least in (("key_dim", 1), ("memories", 0), ("batch_size", 1)):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), least)
+        check_name("activation", self.activation, ACTIVATIONS)
+        for name in ("step_size", "learning_rate"):
+            check_positive(name, getattr(self, name))
+        check_not_negative("weight_decay", self.weight_decay)
         if self.anomaly_weight != "balanced":
             check_positive("anomaly_weight", self.anomaly_weight)
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction!r}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout!r}")
-
-
-def checked_labels(y: Any, nodes: int) -> np.ndarray:
-    """Labels `(n,)` int64 of -1, 0 and 1."""
-    labels = np.asarray(y)
-    if labels.shape != (nodes,):
-        raise ValueError(f"y must have shape ({nodes},), one label for each row of X, got {labels.shape}")
-    if labels.dtype.kind not in "iub":
-        raise TypeError(f"y must hold integers or Booleans, got {labels.dtype}")
-    labels = labels.astype(np.int64)
-    strange = np.setdiff1d(labels, (UNKNOWN, NORMAL, ANOMALOUS))
-    if len(strange):
-        raise ValueError(f"y must hold 0 (normal), 1 (anomalous) and -1 (unknown), got {strange[:8].tolist()}")
-    return labels
-
-
-def checked_mask(name: str, mask: Any, known: np.ndarray) -> np.ndarray:
-    """A mask `(n,)` of labelled nodes."""
-    array = np.asarray(mask)
-    if array.dtype != np.bool_:
-        raise TypeError(f"{name} must be Boolean, got {array.dtype}")
-    if array.shape != known.shape:
-        raise ValueError(f"{name} must have shape {known.shape}, got {array.shape}")
-    if (array & ~known).any():
-        raise ValueError(f"{name} must choose labelled nodes, got {(array & ~known).sum()} with the label -1")
-    return array
-
-
-def check_classes(name: str, labels: np.ndarray) -> None:
-    """Both classes must be there: without one of them the weight of the classes is not finite."""
-    for label, word in ((NORMAL, "normal (0)"), (ANOMALOUS, "anomalous (1)")):
-        if not (labels == label).any():
-            raise ValueError(f"{name} must hold both classes, got none that is {word} among {len(labels)} labelled nodes")
-
-
-def as_array(values: Tensor) -> np.ndarray:
-    return values.double().cpu().numpy()
+        check_share("dropout", self.dropout)
+        check_positive("validation_fraction", check_share("validation_fraction", self.validation_fraction))
+        check_device(self.device)

@@ -13,15 +13,17 @@ from torch import Tensor
 def relations_from(edges: Any, nodes: int) -> dict[str, Tensor]:
     """Each kind of edges as `(2, e)` int64, every pair once and each node joined with itself.
 
-    A column `(c, b)` says that node `c` attends to node `b`. A friendship is two columns.
+    A column `(c, b)` says that node `c` attends to node `b`. A friendship is two columns. Parallel edges count once.
 
     Args:
         edges: one kind, or a mapping from names to kinds. A kind is one of
 
             - an edge index `(2, e)` of integers, NumPy or torch;
             - a sparse matrix or array of scipy `(nodes, nodes)`: row `c` attends to the columns of its entries that are not zero;
-            - a graph of NetworkX, the nodes in the order of `graph.nodes`; an edge of a directed one leads from `c` to `b`;
-            - the `Data` of PyTorch Geometric, where messages flow from `edge_index[0]` to `edge_index[1]`.
+            - a graph of NetworkX; an edge of a directed one leads from `c` to `b`. Nodes that are the numbers from 0 to
+              `nodes - 1` keep them, all others are numbered as `graph.nodes` lists them;
+            - the `Data` of PyTorch Geometric, where messages flow from `edge_index[0]` to `edge_index[1]`. Its `edge_index` alone
+              would be taken the other way round, as an edge index.
         nodes: how many there are.
 
     Raises:
@@ -35,17 +37,23 @@ def relations_from(edges: Any, nodes: int) -> dict[str, Tensor]:
     kinds = edges if isinstance(edges, Mapping) and not is_networkx(edges) else {"edges": edges}
     if not kinds:
         raise ValueError("edges must hold at least one relation, got an empty mapping")
-    return {str(name): with_loops(edge_index(str(name), kind, nodes), nodes) for name, kind in kinds.items()}
+    return {str(name): with_loops(by_row(kind, edge_index(str(name), kind, nodes)), nodes) for name, kind in kinds.items()}
+
+
+def by_row(edges: Any, index: Tensor) -> Tensor:
+    """The edges between rows: a graph of NetworkX may list its nodes in another order than that of their numbers."""
+    named_by_row = is_networkx(edges) and set(edges) == set(range(len(edges)))
+    return torch.tensor([int(node) for node in edges])[index] if named_by_row else index
 
 
 def edge_index(name: str, edges: Any, nodes: int) -> Tensor:
-    """One kind of edges as `(2, e)` int64."""
+    """One kind of edges as `(2, e)` int64; nodes of NetworkX in the order of `graph.nodes`."""
     if is_networkx(edges):
         index = networkx_edges(name, edges, nodes)
     elif hasattr(edges, "tocoo"):
         index = matrix_edges(name, edges, nodes)
     elif hasattr(edges, "edge_index"):
-        index = torch.as_tensor(edges.edge_index).flip(0)
+        index = as_integers(f"edge_index of {name}", edges.edge_index).flip(0)
     else:
         index = as_integers(name, edges)
     if index.dim() != 2 or index.shape[0] != 2:
@@ -88,7 +96,12 @@ def matrix_edges(name: str, matrix: Any, nodes: int) -> Tensor:
 def as_integers(name: str, edges: Any) -> Tensor:
     if isinstance(edges, Tensor):
         return edges
-    array = np.asarray(edges)
+    try:
+        array = np.asarray(edges)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must have as many first as second nodes; give several kinds of edges as a mapping: {error}"
+        ) from error
     if array.dtype.kind not in "iufb":
         raise TypeError(
             f"{name} must be an edge index (2, e), a scipy sparse matrix, a NetworkX graph, a PyTorch Geometric Data, "

@@ -11,23 +11,25 @@ from torch import Tensor
 class Neighbourhoods:
     """Draws subgraphs around nodes.
 
+    Neighbours are drawn over edges in both directions: the descent draws a node towards those that it attends to, and towards those
+    that attend to it.
+
     Args:
         relations: edges `(2, e)` of each kind, on the CPU.
         nodes: of the whole graph.
 
     Example:
-        >>> path = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])
+        >>> path = torch.tensor([[0, 1, 2], [1, 2, 3]])
         >>> draw = Neighbourhoods({"path": path}, nodes=4)
-        >>> nodes, relations = draw(torch.tensor([0]), hops=2, neighbours=10, generator=torch.Generator())
+        >>> nodes, relations = draw(torch.tensor([2]), hops=1, neighbours=10, generator=torch.Generator())
         >>> nodes.tolist(), relations["path"].tolist()
-        ([0, 1, 2], [[0, 1, 1, 2], [1, 0, 2, 1]])
+        ([2, 1, 3], [[0, 1], [2, 0]])
     """
 
     def __init__(self, relations: Mapping[str, Tensor], nodes: int):
         self.nodes = nodes
-        self.relations = {name: edges[:, edges[0].argsort(stable=True)] for name, edges in relations.items()}
-        self.degrees = {name: edges[0].bincount(minlength=nodes) for name, edges in self.relations.items()}
-        self.starts = {name: degrees.cumsum(0) - degrees for name, degrees in self.degrees.items()}
+        self.relations = {name: Adjacency(edges, nodes) for name, edges in relations.items()}
+        self.near = {name: Adjacency(both_ways(edges, nodes), nodes) for name, edges in relations.items()}
 
     def __call__(
         self, seeds: Tensor, *, hops: int, neighbours: int, generator: torch.Generator
@@ -44,30 +46,44 @@ class Neighbourhoods:
         place[seeds] = torch.arange(len(seeds))
         found, last = [seeds], seeds
         for _ in range(hops):
-            reached = [self.drawn(name, last, neighbours, generator) for name in self.relations]
-            last = torch.cat(reached).unique()
+            last = torch.cat([near.drawn(last, neighbours, generator) for near in self.near.values()]).unique()
             last = last[place[last] < 0]
             place[last] = torch.arange(len(last)) + sum(map(len, found))
             found.append(last)
         nodes = torch.cat(found)
-        return nodes, {name: self.among(name, nodes, place) for name in self.relations}
+        return nodes, {name: edges.among(nodes, place) for name, edges in self.relations.items()}
 
-    def drawn(self, name: str, nodes: Tensor, most: int, generator: torch.Generator) -> Tensor:
+
+class Adjacency:
+    """Edges `(2, e)` by their first node: that of a node stand together."""
+
+    def __init__(self, edges: Tensor, nodes: int):
+        self.ends = edges[1, edges[0].argsort(stable=True)]
+        self.degrees = edges[0].bincount(minlength=nodes)
+        self.starts = self.degrees.cumsum(0) - self.degrees
+
+    def of(self, nodes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The other ends of the edges of these nodes, one node after the other; the place of each one's node; its rank there."""
+        degrees = self.degrees[nodes]
+        owner = torch.arange(len(nodes)).repeat_interleave(degrees)
+        rank = torch.arange(len(owner)) - (degrees.cumsum(0) - degrees)[owner]
+        return self.ends[self.starts[nodes][owner] + rank], owner, rank
+
+    def drawn(self, nodes: Tensor, most: int, generator: torch.Generator) -> Tensor:
         """At most so many neighbours of each node."""
-        columns, owner = self.columns(name, nodes)
-        order = torch.rand(len(columns), generator=generator, dtype=torch.float64).add(owner).argsort()
-        degrees = self.degrees[name][nodes]
-        rank = torch.arange(len(columns)) - (degrees.cumsum(0) - degrees).repeat_interleave(degrees)
-        return self.relations[name][1, columns[order[rank < most]]]
+        ends, owner, rank = self.of(nodes)
+        order = torch.rand(len(ends), generator=generator, dtype=torch.float64).add(owner).argsort()
+        return ends[order[rank < most]]
 
-    def among(self, name: str, nodes: Tensor, place: Tensor) -> Tensor:
-        columns, owner = self.columns(name, nodes)
-        other = place[self.relations[name][1, columns]]
+    def among(self, nodes: Tensor, place: Tensor) -> Tensor:
+        """The edges between these nodes, by their places."""
+        ends, owner, _ = self.of(nodes)
+        other = place[ends]
         return torch.stack([owner, other])[:, other >= 0]
 
-    def columns(self, name: str, nodes: Tensor) -> tuple[Tensor, Tensor]:
-        """The columns of the edges of these nodes, one node after the other, and the place of the node that each belongs to."""
-        degrees = self.degrees[name][nodes]
-        owner = torch.arange(len(nodes)).repeat_interleave(degrees)
-        within = torch.arange(len(owner)) - (degrees.cumsum(0) - degrees).repeat_interleave(degrees)
-        return self.starts[name][nodes].repeat_interleave(degrees) + within, owner
+
+def both_ways(edges: Tensor, nodes: int) -> Tensor:
+    """Each edge and its reverse once, without loops."""
+    first, second = torch.cat([edges, edges.flip(0)], 1)
+    codes = (first * nodes + second)[first != second].unique()
+    return torch.stack([codes // nodes, codes % nodes])

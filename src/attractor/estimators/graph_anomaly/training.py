@@ -7,7 +7,6 @@ macro-F1. (The published code chooses both by macro-F1, by which an early, half-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -15,14 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attractor.estimators.graph_anomaly.sampling import Neighbourhoods
-from attractor.nn.energy_transformer import EnergyLayerNorm
+from attractor.nn.energy_transformer.norm import keep_descending
+from attractor.validation import finite
 
 THRESHOLDS = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
 """Probabilities above which a node may be called anomalous."""
-LEAST_GAIN = 1e-3
 
 
-class Graph(NamedTuple):
+class NodeGraph(NamedTuple):
     """Features `(n, f)` and edges `(2, e)` of each kind."""
 
     features: Tensor
@@ -55,7 +54,7 @@ class Best(NamedTuple):
 
 def train(
     network: nn.Module,
-    graph: Graph,
+    graph: NodeGraph,
     target: Target,
     *,
     epochs: int,
@@ -63,27 +62,33 @@ def train(
     weight_decay: float,
     anomaly_weight: float,
     sampling: Sampling | None,
-    seed: int,
+    generator: torch.Generator,
     progress: Callable[[float], None] | None = None,
 ) -> Best:
     """Train `network(features, relations) -> (n,)` by Adam and leave it at the epoch that is best on the validation nodes.
 
     Nodes for validation are scored in evaluation mode.
+
+    Raises:
+        ValueError: weights or scores are not finite any more.
     """
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
     weight = torch.as_tensor(anomaly_weight, dtype=graph.features.dtype, device=graph.features.device)
     true = target.labels[target.validation] > 0.5
     best, kept = Best(-1, -1.0, 0.0), {}
-    draw = batches(graph, target, sampling, torch.Generator().manual_seed(seed))
+    draw = batches(graph, target, sampling, generator)
     for epoch in range(epochs):
-        network.train()
-        for part, labels in draw():
-            optimizer.zero_grad()
-            logits = network(*part)[: len(labels)] if sampling else network(*part)[target.train]
-            F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight).backward()
-            optimizer.step()
-            keep_descending(network)
-        logits = scores(network, graph)[target.validation]
+        try:
+            network.train()
+            for part, labels in draw():
+                optimizer.zero_grad()
+                logits = network(*part)[: len(labels)] if sampling else network(*part)[target.train]
+                F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight).backward()
+                optimizer.step()
+                keep_descending(network)
+            logits = scores(network, graph)[target.validation]
+        except ValueError as error:  # the graph is finite: weights have grown until tokens or log-odds were not
+            raise ValueError(f"training diverged at epoch {epoch}: lower learning_rate or anomaly_weight ({error})") from error
         area = area_under_roc(logits, true)
         if area > best.area:
             best = Best(epoch, area, best_threshold(logits, true))
@@ -94,38 +99,37 @@ def train(
     return best
 
 
-@torch.no_grad()
-def keep_descending(network: nn.Module) -> None:
-    """Gains of energy layer norms stay positive: with a negative one the energy would rise."""
-    for module in network.modules():
-        if isinstance(module, EnergyLayerNorm):
-            module.gain.clamp_(min=LEAST_GAIN)
-
-
 def batches(
-    graph: Graph, target: Target, sampling: Sampling | None, generator: torch.Generator
-) -> Callable[[], Iterator[tuple[Graph, Tensor]]]:
+    graph: NodeGraph, target: Target, sampling: Sampling | None, generator: torch.Generator
+) -> Callable[[], Iterator[tuple[NodeGraph, Tensor]]]:
     """One epoch's parts of the graph with the labels of the training nodes in them, which come first where nodes are sampled."""
     if sampling is None:
         return lambda: iter([(graph, target.labels[target.train])])
     device = graph.features.device
     neighbourhoods = Neighbourhoods({name: edges.cpu() for name, edges in graph.relations.items()}, len(graph.features))
 
-    def draw() -> Iterator[tuple[Graph, Tensor]]:
+    def draw() -> Iterator[tuple[NodeGraph, Tensor]]:
         order = target.train.cpu()[torch.randperm(len(target.train), generator=generator)]
         for seeds in order.split(sampling.batch_size):
             nodes, relations = neighbourhoods(seeds, hops=sampling.hops, neighbours=sampling.neighbours, generator=generator)
-            part = Graph(graph.features[nodes.to(device)], {name: edges.to(device) for name, edges in relations.items()})
+            part = NodeGraph(graph.features[nodes.to(device)], {name: edges.to(device) for name, edges in relations.items()})
             yield part, target.labels[seeds.to(device)]
 
     return draw
 
 
 @torch.no_grad()
-def scores(network: nn.Module, graph: Graph) -> Tensor:
-    """Log-odds `(n,)` of all nodes, in evaluation mode."""
+def scores(network: nn.Module, graph: NodeGraph) -> Tensor:
+    """Log-odds `(n,)` of all nodes, in evaluation mode.
+
+    Raises:
+        ValueError: they are not finite.
+    """
     network.eval()
-    return network(*graph)
+    logits = network(*graph)
+    if not finite(logits):
+        raise ValueError(f"X must give finite log-odds, got NaN or infinity at {int((~logits.isfinite()).sum())} nodes")
+    return logits
 
 
 def best_threshold(logits: Tensor, true: Tensor) -> float:
@@ -163,11 +167,3 @@ def macro_f1(predicted: Tensor, true: Tensor) -> float:
     wrong = int((predicted != true).sum())
     both = int((predicted & true).sum()), int((~predicted & ~true).sum())
     return sum(2 * right / max(2 * right + wrong, 1) for right in both) / 2
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Modules made and trained within draw from this seed; the global generators are as before afterwards."""
-    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
-        torch.manual_seed(seed)
-        yield

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attractor.nn.energy_transformer.images import check_known_pixels
+from attractor.nn.energy_transformer.images_patches import check_known_pixels
 from attractor.nn.energy_transformer.norm import EnergyLayerNorm
-from attractor.validation import check_count, check_floating
+from attractor.validation import check_count, check_floating, check_positive, finite
 
 
 class LoopedEncoder(nn.Module):
@@ -55,7 +55,8 @@ def visible_mean(images: Tensor, known: Tensor) -> Tensor:
     """Unknown pixels `(b, channels, height, width)` as the mean of the known ones of their image and channel.
 
     Raises:
-        TypeError, ValueError: no floating-point images, a mask that does not fit them, or a channel without a known pixel.
+        TypeError, ValueError: no floating-point images, a mask that does not fit them, or a channel without a known
+            pixel or with one that is not finite.
 
     Example:
         >>> visible_mean(torch.tensor([[[[1.0, 3.0, 9.0]]]]), torch.tensor([True, True, False])).tolist()
@@ -77,13 +78,15 @@ def harmonic(images: Tensor, known: Tensor, *, tol: float = 1e-5) -> Tensor:
         tol: largest deviation of a pixel from the balance of its neighbours.
 
     Raises:
-        TypeError, ValueError: no floating-point images, a mask that does not fit them, or a channel without a known pixel.
+        TypeError, ValueError: no floating-point images, a mask that does not fit them, or a channel without a known
+            pixel or with one that is not finite.
 
     Example:
         >>> harmonic(torch.tensor([[[[1.0, 0.0, 0.0, 4.0]]]]), torch.tensor([True, False, False, True])).round(decimals=3).tolist()
         [[[[1.0, 2.0, 3.0, 4.0]]]]
     """
     known = check(images, known)
+    check_positive("tol", tol)
     x = visible_mean(images, known)
     residual = -tension(x).masked_fill(known, 0)
     direction, square = residual, residual.square().sum((2, 3), keepdim=True)
@@ -115,6 +118,8 @@ def check(images: Tensor, known: Tensor) -> Tensor:
     if images.dim() != 4:
         raise ValueError(f"images must have shape (b, channels, height, width), got {tuple(images.shape)}")
     known = check_known_pixels(images, known)
+    if not finite(images.masked_fill(~known, 0)):
+        raise ValueError("images must be finite where they are known, got NaN or infinity")
     if not bool(known.any(-1).any(-1).all()):
         raise ValueError("known must trust at least one pixel of each channel of each image")
     return known

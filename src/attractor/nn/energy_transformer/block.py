@@ -16,23 +16,20 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from attractor.energy import EnergyNetwork
 from attractor.energy.settle import tolerance
 from attractor.energy.synapses.allowed import Allowed
-from attractor.energy.synapses.attention import checked_betas
 from attractor.energy.synapses.token_attention import ROUTES, from_heads, into_heads, log_partitions, plus_product, pulls
-from attractor.energy.tempered import set_scale
-from attractor.nn.energy_transformer.descent import Descent, Landscape, descend
+from attractor.nn.energy_transformer.descent import Descent, Landscape, descend, warn_diverged
+from attractor.nn.energy_transformer.memories import memory_energies, memory_weights
 from attractor.nn.energy_transformer.neighbours import neighbours
 from attractor.nn.energy_transformer.network import network_of
-from attractor.nn.energy_transformer.norm import EnergyLayerNorm
-from attractor.nn.energy_transformer.settings import INITS, check_name, normal, separation_of
+from attractor.nn.energy_transformer.norm import EnergyLayerNorm, refuse_gains
+from attractor.nn.energy_transformer.settings import INITS, betas_of, check_name, normal, separation_of
 from attractor.read import SoftMax
-from attractor.read.similarity import widened
-from attractor.validation import check_count, check_finite, check_floating, check_positive
+from attractor.validation import check_count, check_floating, check_positive, finite
 
 
 class EnergyTransformer(nn.Module):
@@ -44,16 +41,16 @@ class EnergyTransformer(nn.Module):
         key_dim: entries of a query or key of a head, `Y`. `H Y` need not be `D`.
         memories: rows of the memory term, `M`. Default: `4 D`. 0 leaves the term out.
         activation: of the memory term: `"relu"`, as above; `"softmax"`, for `SoftMax(beta=1.0)`; or a `SoftMax(beta)`, whose energy
-            is `-1/beta sum_C log sum_mu exp(beta xi_mu.g_C)`; it is learned if `beta` is a parameter.
+            is `-1/beta sum_C log sum_mu exp(beta xi_mu.g_C)`; where `beta` is a parameter, its logarithm is learned from there on.
         beta: inverse temperature of the attention, > 0: a number, or a tensor with one number or one for each head.
-            Default: `1/sqrt(Y)`.
+            Default: `1/sqrt(Y)`. Where it is fixed it is a setting, as `steps` is, and no part of `state_dict`.
         learn_beta: learn it, one for each head, as its logarithm.
         step_size: `alpha`, > 0, of a step.
         steps: of a call, `T`.
         self_attention: whether a token attends to itself. The paper excludes it; the published weights for images include it.
             Where it is False, a mask and edges lose their diagonal.
-        causal: a token attends to none behind it. What it attends to is drawn to it all the same, so states of early tokens do
-            depend on later ones.
+        causal: a token attends to none behind it; of a mask, what both allow is left. What it attends to is drawn to it all the
+            same, so states of early tokens do depend on later ones.
         bias: shift queries and keys, by parameters `(H, Y)`.
         attention: False leaves the attention term out.
         noise: `sigma`: a step adds `sqrt(alpha) sigma` times standard normal numbers. In training a call must then be given a
@@ -62,7 +59,7 @@ class EnergyTransformer(nn.Module):
             which the attention of a narrow block learns from the start.
         route: of the attention: `"plain"` forms the matrix of all pairs and can be differentiated twice; `"blocks"` takes some
             queries at a time, `"fused"` uses torch's fused kernels: their memory grows with the number of tokens, not with its
-            square. `"auto"`: plain below 512 tokens, above that fused on a GPU and blocks elsewhere.
+            square. `"auto"`: plain for few pairs, above that fused on a GPU and blocks elsewhere.
         checkpoint: keep the states of the steps alone for the backward pass, and compute the rest a second time.
         generator: of the first weights.
 
@@ -72,8 +69,8 @@ class EnergyTransformer(nn.Module):
         norm: the layer norm, with `norm.gain > 0` and `norm.bias (D,)`.
 
     Raises:
-        TypeError, ValueError: a size below 1, neither attention nor memories, an unknown name, or `beta`, `step_size` or `noise`
-            out of their range.
+        TypeError, ValueError: a size below 1, neither attention nor memories, an unknown name, `beta`, `step_size` or `noise` out
+            of their range, a parameter as `beta`, or `learn_beta` without attention.
 
     Example:
         >>> block = EnergyTransformer(16, heads=2, key_dim=8, steps=5, init="scaled", generator=torch.Generator().manual_seed(0))
@@ -90,7 +87,8 @@ class EnergyTransformer(nn.Module):
     query_bias: nn.Parameter | None
     key_bias: nn.Parameter | None
     memory: nn.Parameter
-    memory_beta: float | Tensor | None
+    log_beta: nn.Parameter
+    log_memory_beta: nn.Parameter
 
     def __init__(
         self,
@@ -119,18 +117,24 @@ class EnergyTransformer(nn.Module):
         self.memories = 4 * dim if memories is None else check_count("memories", memories, 0)
         if not attention and not self.memories:
             raise ValueError("memories must be at least 1 where attention is False, got 0: there would be no energy")
+        if learn_beta and not attention:
+            raise ValueError("learn_beta must be False where attention is False, got True: there is no beta to learn")
         check_name("init", init, INITS)
         self.route = check_name("route", route, ROUTES)
         self.steps, self.step_size = check_count("steps", steps), check_positive("step_size", step_size)
         self.noise = check_positive("noise", noise) if noise else 0.0
         self.attention, self.self_attention, self.causal, self.checkpoint = attention, self_attention, causal, checkpoint
-        self._set_beta(key_dim**-0.5 if beta is None else beta, learn_beta)
+        betas = betas_of(key_dim**-0.5 if beta is None else beta, heads)
+        # not a buffer where it is fixed: that would be rounded to the precision of the block
+        self.fixed_beta = None if learn_beta else tuple(betas.tolist())
+        if learn_beta:
+            self.log_beta = nn.Parameter(betas.log().to(torch.get_default_dtype()))
         separation = separation_of(activation)
         self.activation = "relu" if separation is None else "softmax"
-        if separation is None:
-            self.memory_beta = None
-        else:
-            set_scale(self, "memory_beta", separation.resolved)
+        self.fixed_memory_beta = None if separation is None else separation.number
+        if separation is not None and isinstance(separation.beta, nn.Parameter):
+            self.log_memory_beta = nn.Parameter(separation.beta.detach().log())
+            self.fixed_memory_beta = None
         self.norm = EnergyLayerNorm(dim)
         pair, single = (0.002, 0.02) if init == "paper" else (dim**-0.5, dim**-0.5)
         for name in ("query", "key"):
@@ -138,11 +142,17 @@ class EnergyTransformer(nn.Module):
             shift = nn.Parameter(torch.zeros(heads, key_dim)) if attention and bias else None
             self.register_parameter(f"{name}_bias", shift)
         self.register_parameter("memory", normal((self.memories, dim), single, generator) if self.memories else None)
+        self.register_load_state_dict_pre_hook(refuse_gains)
 
     @property
     def beta(self) -> Tensor:
         """Inverse temperatures of the heads, `(heads,)`."""
         return torch.tensor(self.fixed_beta, dtype=torch.float64) if self.fixed_beta else self.log_beta.exp()
+
+    @property
+    def memory_beta(self) -> float | Tensor | None:
+        """Inverse temperature of the memory term; None for relu."""
+        return self.log_memory_beta.exp() if "log_memory_beta" in self._parameters else self.fixed_memory_beta
 
     def forward(
         self,
@@ -169,8 +179,11 @@ class EnergyTransformer(nn.Module):
             `(b, N, D)`, not normalised.
 
         Raises:
-            TypeError, ValueError: a bad argument, one token where `self_attention` is False, edges where `causal` is True, noise in
-                training without a generator, or a gain of the norm that training made negative.
+            TypeError, ValueError: a bad argument, one token without a mask where `self_attention` is False, edges where `causal` is
+                True, noise in training without a generator, or a gain of the norm that training made negative.
+
+        Warns:
+            EnergyUnboundedWarning: states left the range of numbers.
         """
         allowed = self.allowed(x, mask)
         steps = self.steps if steps is None else check_count("steps", steps)
@@ -185,6 +198,8 @@ class EnergyTransformer(nn.Module):
                 x = self._step(x, allowed, step_size)
             if spread:
                 x = x + spread * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        if not torch.compiler.is_compiling() and not finite(x):
+            warn_diverged(~x.isfinite().flatten(1).all(-1), x.dtype, step_size, stacklevel=4)
         return x
 
     def normalize(self, x: Tensor) -> Tensor:
@@ -222,13 +237,17 @@ class EnergyTransformer(nn.Module):
             x: tokens `(b, N, D)`.
             mask: as a call takes it.
             max_steps: the most steps. There need not be an end: with large attention weights tokens can go on for ever.
-            tol: a sample rests once a step changes no entry of `g` by more; 0 takes all steps.
+            tol: a sample rests once a step changes no entry of `g` by more; 0 takes all steps. One that backtracks rests where the
+                whole step would not; where no part of the step lowers the energy it stops, and has not converged.
             step_size: a number in place of the block's, or `"backtrack"`: from the block's, halved for each sample and step until
                 its energy does not rise.
             trace: keep the states and energies on the way.
 
         Raises:
             TypeError, ValueError: a bad argument.
+
+        Warns:
+            EnergyUnboundedWarning: a step would have left the range of numbers; the sample stays where it was.
 
         Example:
             >>> block = EnergyTransformer(8, heads=2, key_dim=4, init="scaled", generator=torch.Generator().manual_seed(0))
@@ -238,9 +257,12 @@ class EnergyTransformer(nn.Module):
             (True, [True, True])
         """
         allowed = self.allowed(x, mask)
+        backtrack = isinstance(step_size, str)
         if isinstance(step_size, str):
             check_name("step_size", step_size, ("backtrack",))
-        size = check_positive("step_size", step_size) if isinstance(step_size, (int, float)) else self.step_size
+            size = self.step_size
+        else:
+            size = self.step_size if step_size is None else check_positive("step_size", step_size)
         return descend(
             Landscape(self.norm, self._force, self._energy),
             x,
@@ -248,7 +270,7 @@ class EnergyTransformer(nn.Module):
             max_steps=check_count("max_steps", max_steps, 0),
             tol=tolerance(tol, x.dtype),
             step_size=size,
-            backtrack=step_size == "backtrack",
+            backtrack=backtrack,
             trace=trace,
         )
 
@@ -283,11 +305,7 @@ class EnergyTransformer(nn.Module):
         if not self.memories:
             assert pull is not None
             return pull
-        overlaps = linear(g, self.memory)
-        if self.memory_beta is None:
-            weights = overlaps.relu_()
-        else:
-            weights = (widened(overlaps) * self.memory_beta).softmax(-1).to(overlaps.dtype)
+        weights = memory_weights(g, self.memory, self.memory_beta)
         return weights @ self.memory if pull is None else plus_product(pull, weights, self.memory)
 
     def _energy(self, g: Tensor, allowed: Allowed) -> Tensor:
@@ -300,11 +318,7 @@ class EnergyTransformer(nn.Module):
             partitions = log_partitions(queries, keys, allowed)
             terms.append(-(partitions / beta.to(partitions).squeeze(-1)).sum(1))
         if self.memories:
-            overlaps = widened(linear(g, self.memory))
-            if self.memory_beta is None:
-                terms.append(-overlaps.relu().square().sum(-1) / 2)
-            else:
-                terms.append(-(overlaps * self.memory_beta).logsumexp(-1) / self.memory_beta)
+            terms.append(memory_energies(g, self.memory, self.memory_beta))
         return terms[0] if len(terms) == 1 else terms[0] + terms[1]
 
     def _queries_and_keys(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -315,9 +329,13 @@ class EnergyTransformer(nn.Module):
 
     def allowed(self, x: Tensor, mask: Tensor | None, name: str = "x") -> Allowed:
         self.check_tokens(x, name)
+        return self.neighbours(mask, x.shape[0], x.shape[1])
+
+    def neighbours(self, mask: Tensor | None, batch: int, tokens: int) -> Allowed:
+        """Who attends to whom by a checked mask and the settings of the block."""
         if not self.attention and mask is None:
             return None
-        return neighbours(mask, (x.shape[0], self.heads, x.shape[1]), x.device, self.self_attention, self.causal)
+        return neighbours(mask, (batch, self.heads, tokens), self.norm.bias.device, self.self_attention, self.causal)
 
     def check_tokens(self, x: Tensor, name: str) -> None:
         check_floating(name, x)
@@ -326,13 +344,6 @@ class EnergyTransformer(nn.Module):
         weights = self.norm.bias.dtype
         if x.dtype != weights and not torch.is_autocast_enabled(x.device.type):
             raise ValueError(f"{name} must be {weights} like the weights of the block, or stand under autocast, got {x.dtype}")
-        check_finite(name, x.flatten(0, 1))
-        self.norm.check()
-
-    def _set_beta(self, beta: float | Tensor, learned: bool) -> None:
-        given = beta if isinstance(beta, Tensor) else torch.tensor(check_positive("beta", beta), dtype=torch.float64)
-        given = checked_betas(given, self.heads).detach().double().flatten().expand(self.heads)
-        # not a buffer where it is fixed: that would be rounded to the precision of the block
-        self.fixed_beta = None if learned else tuple(given.tolist())
-        if learned:
-            self.log_beta = nn.Parameter(given.log().to(torch.get_default_dtype()))
+        if not torch.compiler.is_compiling():
+            self.norm.check_tokens(name, x)
+            self.norm.check()

@@ -1,4 +1,4 @@
-"""Graphs made ready for tokens: dense edge features, positions from the Laplacian, and batches of graphs of unequal size.
+"""Graphs made ready for tokens: edges with CLS, positions from the Laplacian, and batches of graphs of unequal size.
 
 Every graph gets one more token, CLS, at place 0, linked to all of its nodes. Positions are the eigenvectors of the normalised
 Laplacian `I - D^(-1/2) A D^(-1/2)` of that graph, edges taken both ways, with the smallest eigenvalues but the first.
@@ -16,6 +16,8 @@ from attractor.validation import check_count
 
 OWN_FEATURES = 2
 """Edge features beside those of the graph: one says that an end of the edge is CLS, one that both ends are the same node."""
+ENTRIES_AT_ONCE = 2**21
+"""Of the Laplacians that are decomposed together."""
 
 
 class GraphLike(Protocol):
@@ -24,7 +26,7 @@ class GraphLike(Protocol):
     Attributes:
         node_features: `(n, features)`, floating point.
         edge_index: `(2, edges)`, int64: the node of the first row attends to that of the second. Undirected edges are there both
-            ways.
+            ways; of edges between the same two nodes in one direction, the first counts.
         edge_features: `(edges, features)`, or None: every edge then has the one feature 1.
     """
 
@@ -37,14 +39,30 @@ class GraphLike(Protocol):
 
 
 class TokenGraph(NamedTuple):
-    """One graph with its CLS token, or a padded batch of them; then every shape has `b` before it.
+    """One graph with its CLS token.
 
     Attributes:
         nodes: features `(n, features)`, without CLS.
-        edges: features `(n + 1, n + 1, features)` of what the row attends to; zero where it does not.
-        allowed: `(n + 1, n + 1)` bool: what each token attends to, itself, its neighbours and CLS.
+        pairs: `(2, e)` int64: tokens of the first row attend to those of the second: itself, its neighbours and CLS, each once.
+        edges: features `(e, features)` of the pairs.
         positions: `(n + 1, k)`.
-        present: `(n + 1,)` bool: False where a batch is padded.
+    """
+
+    nodes: Tensor
+    pairs: Tensor
+    edges: Tensor
+    positions: Tensor
+
+
+class TokenBatch(NamedTuple):
+    """Graphs, padded to the largest of them with zeros and False; `tokens` is its number of nodes and 1.
+
+    Attributes:
+        nodes: features `(b, tokens - 1, features)`, without CLS.
+        edges: features `(b, tokens, tokens, features)` of what the row attends to; zero where it does not.
+        allowed: `(b, tokens, tokens)` bool: what each token attends to.
+        positions: `(b, tokens, k)`.
+        present: `(b, tokens)` bool: False for padding.
     """
 
     nodes: Tensor
@@ -60,9 +78,9 @@ def edge_width(graph: GraphLike) -> int:
 
 
 def prepare(graphs: Sequence[GraphLike], *, positions: int = 15) -> list[TokenGraph]:
-    """Graphs as tokens; eigenvectors are computed here, once, on the CPU, for all graphs of one size together.
+    """Graphs as tokens; eigenvectors are computed here, once, on the CPU, for several graphs of one size together.
 
-    Features of edges that stand twice add up. A graph with fewer than `positions + 1` tokens has zeros for what it lacks.
+    Of a graph with fewer than `positions + 1` tokens, the positions that it lacks are zeros.
 
     Args:
         graphs: any number of graphs.
@@ -75,43 +93,68 @@ def prepare(graphs: Sequence[GraphLike], *, positions: int = 15) -> list[TokenGr
         >>> from types import SimpleNamespace
         >>> edges = torch.tensor([[0, 1], [1, 0]])
         >>> (pair,) = prepare([SimpleNamespace(node_features=torch.ones(2, 4), edge_index=edges, edge_features=None)], positions=2)
-        >>> pair.edges.shape, pair.positions.shape, bool(pair.allowed.all())
-        (torch.Size([3, 3, 3]), torch.Size([3, 2]), True)
+        >>> pair.pairs.shape, pair.edges.shape, pair.positions.shape
+        (torch.Size([2, 9]), torch.Size([9, 3]), torch.Size([3, 2]))
     """
     check_count("positions", positions, 0)
     linked = [link(graph) for graph in graphs]
     by_size: dict[int, list[int]] = {}
-    for number, (_, allowed) in enumerate(linked):
-        by_size.setdefault(len(allowed), []).append(number)
+    for number, graph in enumerate(graphs):
+        by_size.setdefault(len(graph.node_features) + 1, []).append(number)
     placed: dict[int, Tensor] = {}
-    for numbers in by_size.values():
-        vectors = laplacian_positions(torch.stack([linked[number][1] for number in numbers]), positions)
-        placed |= dict(zip(numbers, vectors, strict=True))
+    for size, numbers in by_size.items():
+        together = max(1, ENTRIES_AT_ONCE // size**2)
+        for start in range(0, len(numbers), together):
+            some = numbers[start : start + together]
+            adjacency = torch.zeros(len(some), size, size, dtype=torch.bool)
+            adjacency[joined([linked[number][0] for number in some])] = True
+            placed |= dict(zip(some, laplacian_positions(adjacency, positions), strict=True))
     return [
-        TokenGraph(graph.node_features, edges, allowed, placed[number].to(edges.dtype), torch.ones(len(allowed), dtype=torch.bool))
-        for number, (graph, (edges, allowed)) in enumerate(zip(graphs, linked, strict=True))
+        TokenGraph(graph.node_features, pairs, edges, placed[number].to(edges.dtype))
+        for number, (graph, (pairs, edges)) in enumerate(zip(graphs, linked, strict=True))
     ]
 
 
 def link(graph: GraphLike) -> tuple[Tensor, Tensor]:
-    """Edge features and who attends to whom, with CLS at place 0 and loops."""
-    tokens, width = len(graph.node_features) + 1, edge_width(graph)
-    asking, asked = graph.edge_index + 1
-    given = graph.edge_features
-    if given is None:
-        given = graph.node_features.new_ones(len(asking), 1)
-    edges = graph.node_features.new_zeros(tokens, tokens, width)
-    edges[..., OWN_FEATURES:].index_put_((asking, asked), given, accumulate=True)
-    edges[0, :, 0] = edges[:, 0, 0] = 1
-    edges.diagonal()[1] = 1
-    allowed = torch.eye(tokens, dtype=torch.bool)
-    allowed[0] = allowed[:, 0] = True
-    allowed[asking, asked] = True
-    return edges, allowed
+    """Pairs of tokens `(2, e)` and their features `(e, features)`, with CLS at place 0 and loops."""
+    tokens = torch.arange(len(graph.node_features) + 1)
+    class_token = torch.zeros_like(tokens)
+    own = torch.stack([torch.cat([tokens, class_token, tokens]), torch.cat([class_token, tokens, tokens])])
+    pairs = torch.cat([graph.edge_index + 1, own], 1)
+    features = graph.node_features.new_zeros(pairs.shape[1], edge_width(graph))
+    given = features[: graph.edge_index.shape[1], OWN_FEATURES:]
+    given.copy_(torch.ones_like(given) if graph.edge_features is None else graph.edge_features)
+    once = first_of_pairs(pairs, len(tokens))
+    pairs, features = pairs[:, once], features[once]
+    features[(pairs == 0).any(0), 0] = 1
+    features[pairs[0] == pairs[1], 1] = 1
+    return pairs, features
+
+
+def first_of_pairs(pairs: Tensor, size: int) -> Tensor:
+    """Which columns of `pairs (2, e)`, numbers below `size`, stand for the first time; sorted by what they hold.
+
+    Example:
+        >>> first_of_pairs(torch.tensor([[2, 0, 2], [1, 1, 1]]), 3)
+        tensor([1, 0])
+    """
+    codes, order = (pairs[0] * size + pairs[1]).sort(stable=True)
+    return order[torch.cat([codes.new_ones(len(codes[:1]), dtype=torch.bool), codes[1:] != codes[:-1]])]
+
+
+def joined(pairs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """The places in `(b, tokens, tokens)` of the pairs of several graphs."""
+    graph = torch.arange(len(pairs)).repeat_interleave(torch.tensor([one.shape[1] for one in pairs]))
+    asking, asked = torch.cat(list(pairs), 1)
+    return graph, asking, asked
 
 
 def laplacian_positions(allowed: Tensor, count: int) -> Tensor:
-    """Eigenvectors `(b, n, count)` of the normalised Laplacian, float64, for adjacencies `(b, n, n)`; loops are passed over."""
+    """Eigenvectors `(b, n, count)` of the normalised Laplacian, float64, for adjacencies `(b, n, n)`; loops are passed over.
+
+    The sign of each is the one with a positive sum of third powers: it does not depend on the order of the nodes, but where that
+    sum is zero, as for a vector that a symmetry of the graph turns round. Nor is there a rule where eigenvalues are equal.
+    """
     size = allowed.shape[-1]
     kept = min(count, size - 1)
     adjacency = (allowed | allowed.mT).double() * (1 - torch.eye(size, dtype=torch.float64))
@@ -119,40 +162,49 @@ def laplacian_positions(allowed: Tensor, count: int) -> Tensor:
     scale = adjacency.sum(-1, keepdim=True).clamp_min(1).rsqrt()
     laplacian = torch.eye(size, dtype=torch.float64) - scale * adjacency * scale.mT
     vectors = torch.linalg.eigh(laplacian).eigenvectors[..., 1 : kept + 1]
+    vectors = torch.where(vectors.pow(3).sum(-2, keepdim=True) < 0, -vectors, vectors)
     return torch.nn.functional.pad(vectors, (0, count - kept))
 
 
-def collate(graphs: Sequence[TokenGraph]) -> TokenGraph:
+def collate(graphs: Sequence[TokenGraph]) -> TokenBatch:
     """A batch, padded to the largest of its graphs: zeros and False.
 
     Raises:
-        ValueError: there are no graphs.
+        ValueError: there are no graphs, or one with other numbers of features or positions, or another precision, than the first.
     """
     if not graphs:
         raise ValueError("graphs must hold at least one, got none")
-    tokens = max(len(graph.present) for graph in graphs)
     first = graphs[0]
+    for number, graph in enumerate(graphs):
+        if kind(graph) != kind(first):
+            raise ValueError(f"graphs[{number}] must have the widths and precision of graphs[0], {kind(first)}, got {kind(graph)}")
+    sizes = torch.tensor([len(graph.positions) for graph in graphs])
+    tokens = int(sizes.max())
+    present = torch.arange(tokens) < sizes[:, None]
     nodes = first.nodes.new_zeros(len(graphs), tokens - 1, first.nodes.shape[1])
-    edges = first.edges.new_zeros(len(graphs), tokens, tokens, first.edges.shape[2])
-    allowed = torch.zeros(len(graphs), tokens, tokens, dtype=torch.bool)
+    nodes[present[:, 1:]] = torch.cat([graph.nodes for graph in graphs])
     positions = first.positions.new_zeros(len(graphs), tokens, first.positions.shape[1])
-    present = torch.zeros(len(graphs), tokens, dtype=torch.bool)
-    for row, graph in enumerate(graphs):
-        size = len(graph.present)
-        nodes[row, : size - 1] = graph.nodes
-        edges[row, :size, :size] = graph.edges
-        allowed[row, :size, :size] = graph.allowed
-        positions[row, :size] = graph.positions
-        present[row, :size] = True
-    return TokenGraph(nodes, edges, allowed, positions, present)
+    positions[present] = torch.cat([graph.positions for graph in graphs])
+    places = joined([graph.pairs for graph in graphs])
+    edges = first.edges.new_zeros(len(graphs), tokens, tokens, first.edges.shape[1])
+    edges[places] = torch.cat([graph.edges for graph in graphs])
+    allowed = torch.zeros(len(graphs), tokens, tokens, dtype=torch.bool)
+    allowed[places] = True
+    return TokenBatch(nodes, edges, allowed, positions, present)
 
 
-def moved(batch: TokenGraph, device: torch.device | str) -> TokenGraph:
+def kind(graph: TokenGraph) -> dict[str, object]:
+    """What all graphs of a batch have in common."""
+    parts = {"nodes": graph.nodes, "edges": graph.edges, "positions": graph.positions}
+    return {name: part.shape[1] for name, part in parts.items()} | {"precision": graph.nodes.dtype}
+
+
+def moved(batch: TokenBatch, device: torch.device | str) -> TokenBatch:
     """The batch on another device."""
-    return TokenGraph(*(part.to(device) for part in batch))
+    return TokenBatch(*(part.to(device) for part in batch))
 
 
-def flipped(batch: TokenGraph, generator: torch.Generator) -> TokenGraph:
+def flipped(batch: TokenBatch, generator: torch.Generator) -> TokenBatch:
     """The batch with the signs of its positions drawn anew: an eigenvector has none."""
     shape = (len(batch.positions), 1, batch.positions.shape[2])
     signs = torch.randint(0, 2, shape, generator=generator) * 2 - 1

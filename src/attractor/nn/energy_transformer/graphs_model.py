@@ -6,15 +6,15 @@ blocks, each with parameters of its own, `depth` steps each -> layer norm of the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from attractor.nn.energy_transformer.block import EnergyTransformer
-from attractor.nn.energy_transformer.graphs import TokenGraph
-from attractor.nn.energy_transformer.images import linear
+from attractor.nn.energy_transformer.graphs import TokenBatch
+from attractor.nn.energy_transformer.layers import linear
+from attractor.nn.energy_transformer.norm import refuse_gains
 from attractor.nn.energy_transformer.structure import StructuredEnergyTransformer
 from attractor.nn.energy_transformer.structure_attention import Structure, StructureWeights
 from attractor.validation import check_count
@@ -76,21 +76,22 @@ class GraphEnergyTransformer(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
+        self.register_load_state_dict_pre_hook(refuse_gains)
         self.encoder = linear(check_count("features", features), check_count("dim", dim), generator)
         self.place = linear(positions, dim, generator) if check_count("positions", positions, 0) else None
         self.class_token = nn.Parameter(torch.randn(dim, generator=generator))
         self.weights = StructureWeights(dim, heads, edge_features, kernel=kernel, generator=generator) if weighted else None
-        kind: Callable[..., nn.Module]
-        options: dict[str, Any] = {"steps": depth, "step_size": step_size, "noise": noise, "init": init, "generator": generator}
-        kind, options = (
-            (StructuredEnergyTransformer, options) if weighted else (EnergyTransformer, options | {"self_attention": True})
-        )
+        steps = check_count("depth", depth)
+        options: dict[str, Any] = {"steps": steps, "step_size": step_size, "noise": noise, "init": init, "generator": generator}
+        kind: type[nn.Module] = StructuredEnergyTransformer
+        if not weighted:
+            kind, options = EnergyTransformer, options | {"self_attention": True, "learn_beta": True}
         self.blocks = nn.ModuleList(
             kind(dim, heads=heads, key_dim=key_dim, memories=memories, **options) for _ in range(check_count("blocks", blocks))
         )
         self.decoder = linear(dim, check_count("classes", classes), generator)
 
-    def forward(self, batch: TokenGraph, *, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, batch: TokenBatch, *, generator: torch.Generator | None = None) -> Tensor:
         """Scores `(b, classes)` of a batch from `collate`.
 
         Args:
@@ -98,8 +99,10 @@ class GraphEnergyTransformer(nn.Module):
             generator: of the noise, in training.
 
         Raises:
-            TypeError, ValueError: features of another number or not finite, or noise in training without a generator.
+            ValueError: features or positions of another number or precision than those of the model, or not finite, or noise in
+                training without a generator.
         """
+        self._check(batch)
         x = self.embed(batch)
         structure = self.structure(x, batch)
         noise = generator if self.training else None
@@ -108,7 +111,7 @@ class GraphEnergyTransformer(nn.Module):
         assert isinstance(block, StructuredEnergyTransformer | EnergyTransformer)
         return self.decoder(block.normalize(x)[:, 0])
 
-    def embed(self, batch: TokenGraph) -> Tensor:
+    def embed(self, batch: TokenBatch) -> Tensor:
         """The tokens `(b, 1 + n, dim)` that the descent starts from; zero for padding."""
         nodes = self.encoder(batch.nodes)
         x = torch.cat([self.class_token.expand(len(nodes), 1, -1), nodes], 1)
@@ -116,8 +119,19 @@ class GraphEnergyTransformer(nn.Module):
             x = x + self.place(batch.positions)
         return x * batch.present[..., None]
 
-    def structure(self, x: Tensor, batch: TokenGraph) -> Structure | None:
+    def structure(self, x: Tensor, batch: TokenBatch) -> Structure | None:
         """What the blocks are told of the edges; None where they are masked by them only."""
         if self.weights is None:
             return None
         return Structure(self.weights(x, batch.edges), batch.allowed, batch.present)
+
+    def _check(self, batch: TokenBatch) -> None:
+        widths = {"nodes": self.encoder.in_features, "positions": 0 if self.place is None else self.place.in_features}
+        if self.weights is not None:
+            widths["edges"] = self.weights.linear.in_features
+        for name, width in widths.items():
+            part, weights = getattr(batch, name), self.encoder.weight.dtype
+            if part.shape[-1] != width or part.dtype != weights:
+                raise ValueError(
+                    f"batch.{name} must be {width} wide and {weights} like the model, got {part.shape[-1]} and {part.dtype}"
+                )

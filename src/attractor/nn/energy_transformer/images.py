@@ -6,14 +6,25 @@ Patches -> linear encoder -> hidden ones become MASK -> CLS in front -> position
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
-from attractor.nn.energy_transformer.images_patches import grid_of, patchify, resize_positions, unpatchify
+from attractor.nn.energy_transformer.images_patches import (
+    check_known_pixels,
+    each_channel,
+    grid_of,
+    patchify,
+    resize_positions,
+    unpatchify,
+)
+from attractor.nn.energy_transformer.layers import linear
+from attractor.nn.energy_transformer.norm import refuse_gains
 from attractor.validation import check_count, check_floating, finite, shorten
 
 Initialise = Literal["scaled", "paper"]
@@ -90,8 +101,11 @@ class VisionEnergyTransformer(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        if len(image_shape) != 3:
-            raise ValueError(f"image_shape must be (channels, height, width), got {tuple(image_shape)}")
+        self.register_load_state_dict_pre_hook(refuse_gains)
+        if not isinstance(image_shape, Sequence) or len(image_shape) != 3:
+            raise ValueError(f"image_shape must be (channels, height, width), got {image_shape!r}")
+        if not isinstance(block, nn.Module) or not all(hasattr(block, name) for name in ("dim", "steps", "normalize")):
+            raise TypeError(f"block must be an EnergyTransformer, or a module as TokenBlock has it, got {type(block).__name__}")
         if init not in ("scaled", "paper"):
             raise ValueError(f"init must be 'scaled' or 'paper', got {init!r}")
         channels, height, width = (check_count("image_shape", size) for size in image_shape)
@@ -112,9 +126,10 @@ class VisionEnergyTransformer(nn.Module):
         self.class_token = nn.Parameter(spread * torch.randn(dim, generator=generator))
         self.mask_token = nn.Parameter(spread * torch.randn(dim, generator=generator))
         self.positions = nn.Parameter(apart * torch.randn(1 + self.patches, dim, generator=generator))
+        self.classes = None if classes is None else check_count("classes", classes)
         self.head: nn.Module | None = None
-        if classes is not None:
-            self.head = nn.Sequential(nn.LayerNorm(dim), linear(dim, check_count("classes", classes), generator))
+        if self.classes is not None:
+            self.head = nn.Sequential(nn.LayerNorm(dim), linear(dim, self.classes, generator))
 
     def forward(
         self,
@@ -142,7 +157,7 @@ class VisionEnergyTransformer(nn.Module):
 
     @torch.no_grad()
     def complete(self, images: Tensor, known: Tensor, *, steps: int | None = None) -> Tensor:
-        """Images with their unknown pixels filled in; known ones do not change by a bit.
+        """Images with their unknown pixels filled in, by the model in evaluation; known ones do not change by a bit.
 
         A patch with an unknown pixel is hidden as a whole. What stands at unknown pixels, NaN included, changes nothing.
 
@@ -160,26 +175,30 @@ class VisionEnergyTransformer(nn.Module):
         blind = hidden.all(1).nonzero().flatten().tolist()
         if blind:
             raise ValueError(f"known must leave at least one whole patch of each image, images without any: {shorten(blind)}")
-        found = self(images.masked_fill(~known, 0), hidden, steps=steps)
+        with in_mode(self, training=False):
+            found = self(images.masked_fill(~known, 0), hidden, steps=steps)
         return torch.where(known, images, found)
 
     @torch.no_grad()
     def trace(self, images: Tensor, hidden: Tensor | None = None, *, steps: int | None = None) -> CompletionTrace:
-        """The reconstruction before the first and after each step. Arguments and errors are those of `forward`."""
-        tokens = [self.embed(images, hidden)]
-        for _ in range(self.block.steps if steps is None else check_count("steps", steps)):
-            tokens.append(self.block(tokens[-1], steps=1))
-        return CompletionTrace(torch.stack([self.decode(one) for one in tokens]), torch.stack(tokens))
+        """The reconstruction before the first and after each step, in evaluation. Arguments and errors are those of `forward`."""
+        with in_mode(self, training=False):
+            tokens = [self.embed(images, hidden)]
+            for _ in range(self.block.steps if steps is None else check_count("steps", steps)):
+                tokens.append(self.block(tokens[-1], steps=1))
+            return CompletionTrace(torch.stack([self.decode(one) for one in tokens]), torch.stack(tokens))
 
-    def classify(self, images: Tensor, *, steps: int | None = None) -> Tensor:
+    def classify(self, images: Tensor, *, steps: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Scores of the classes `(b, classes)`, read from the class token of whole images; differentiable.
+
+        In the mode that the model is in: a block with noise asks for a generator in training, as `forward` does.
 
         Raises:
             TypeError, ValueError: as `forward`, or a model without `classes`.
         """
         if self.head is None:
             raise ValueError("classify needs a model with classes, got classes=None")
-        scores: Tensor = self.head(self.block(self.embed(images), steps=steps)[:, 0])
+        scores: Tensor = self.head(self.block(self.embed(images), steps=steps, generator=generator)[:, 0])
         return scores
 
     def embed(self, images: Tensor, hidden: Tensor | None = None) -> Tensor:
@@ -217,6 +236,28 @@ class VisionEnergyTransformer(nn.Module):
         copy.positions = nn.Parameter(resize_positions(self.positions.detach(), old, new).clone())
         return copy
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and settings to one file. Its block must be an `EnergyTransformer`.
+
+        Raises:
+            TypeError, ValueError: another block, or a path that is a folder.
+        """
+        from attractor.nn.energy_transformer.images_files import save_model
+
+        save_model(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The model that `save` wrote, on the CPU and in evaluation.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or no such model.
+        """
+        from attractor.nn.energy_transformer.images_files import load_model
+
+        return load_model(path, cls)
+
     def extra_repr(self) -> str:
         return f"image_shape={self.image_shape}, patch_size={self.patch_size}"
 
@@ -238,36 +279,13 @@ class VisionEnergyTransformer(nn.Module):
         return hidden
 
 
-def check_known_pixels(images: Tensor, known: Tensor) -> Tensor:
-    """`known` in the shape of the images `(b, channels, height, width)`.
-
-    Raises:
-        TypeError, ValueError: not Boolean, or of a shape that does not broadcast to that of the images.
-    """
-    if not isinstance(known, Tensor) or known.dtype != torch.bool:
-        came = known.dtype if isinstance(known, Tensor) else type(known).__name__
-        raise TypeError(f"known must be a Boolean tensor, True where a pixel is trusted, got {came}")
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Within, all modules train or are evaluated; afterwards each is again as it was."""
+    before = {module: module.training for module in model.modules()}
+    model.train(training)
     try:
-        return known.expand_as(images)
-    except RuntimeError as error:
-        raise ValueError(f"known must broadcast to the images {tuple(images.shape)}, got {tuple(known.shape)}") from error
-
-
-def each_channel(name: str, value: float | Sequence[float], channels: int) -> Tensor:
-    """One number for each channel, `(channels, 1, 1)`.
-
-    Raises:
-        ValueError: other than one number or one for each channel, or not finite.
-    """
-    numbers = torch.as_tensor(value, dtype=torch.get_default_dtype()).reshape(-1)
-    if len(numbers) not in (1, channels) or not bool(numbers.isfinite().all()):
-        raise ValueError(f"{name} must be a finite number or {channels} of them, one for each channel, got {value}")
-    return numbers.expand(channels).clone().reshape(channels, 1, 1)
-
-
-def linear(inputs: int, outputs: int, generator: torch.Generator | None) -> nn.Linear:
-    """LeCun's start: deviation `inputs^-1/2`, and no shift."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    nn.init.normal_(layer.weight, std=inputs**-0.5, generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode

@@ -5,12 +5,13 @@ A patch is a token: `C p^2` numbers in the order channel, row, column; patches f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from attractor.validation import check_count
+from attractor.validation import check_count, shorten
 
 
 class PatchMasks(NamedTuple):
@@ -107,13 +108,28 @@ def masked_error(found: Tensor, images: Tensor, scored: Tensor, patch_size: int)
         scored: Boolean `(b, N)`, at least one patch an image.
         patch_size: in pixels.
 
+    Raises:
+        TypeError, ValueError: a mask that is not Boolean, of another shape, or without a patch of an image.
+
     Example:
         >>> images = torch.zeros(1, 1, 2, 4)
         >>> masked_error(images + torch.tensor([1.0, 1.0, 3.0, 3.0]), images, torch.tensor([[False, True]]), 2)
         tensor([9.])
     """
-    errors = patchify((found - images).square(), patch_size).mean(-1)
-    return (errors * scored).sum(1) / scored.sum(1)
+    apart = patchify(found - images, patch_size)
+    if not isinstance(scored, Tensor) or scored.dtype != torch.bool:
+        raise TypeError(
+            f"scored must be a Boolean tensor, got {scored.dtype if isinstance(scored, Tensor) else type(scored).__name__}"
+        )
+    if scored.shape != apart.shape[:2]:
+        raise ValueError(f"scored must have shape {tuple(apart.shape[:2])}, got {tuple(scored.shape)}")
+    count = scored.sum(1)
+    if not bool(count.all()):
+        raise ValueError(
+            f"scored must have a patch of each image, images without any: {shorten((count == 0).nonzero().flatten().tolist())}"
+        )
+    # what stands in other patches, NaN included, counts neither here nor in the gradient
+    return apart.masked_fill(~scored[..., None], 0).square().mean(-1).sum(1) / count
 
 
 def resize_positions(positions: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
@@ -136,3 +152,33 @@ def resize_positions(positions: Tensor, old: tuple[int, int], new: tuple[int, in
     grid = positions[1:].T.reshape(1, -1, rows, columns)
     resized = torch.nn.functional.interpolate(grid, size=new, mode="bicubic", align_corners=False)
     return torch.cat([positions[:1], resized[0].flatten(1).T])
+
+
+def check_known_pixels(images: Tensor, known: Tensor) -> Tensor:
+    """`known` in the shape of the images `(b, channels, height, width)`.
+
+    Raises:
+        TypeError, ValueError: not Boolean, or of a shape that does not broadcast to that of the images.
+    """
+    if not isinstance(known, Tensor) or known.dtype != torch.bool:
+        came = known.dtype if isinstance(known, Tensor) else type(known).__name__
+        raise TypeError(f"known must be a Boolean tensor, True where a pixel is trusted, got {came}")
+    try:
+        return known.expand_as(images)
+    except RuntimeError as error:
+        raise ValueError(f"known must broadcast to the images {tuple(images.shape)}, got {tuple(known.shape)}") from error
+
+
+def each_channel(name: str, value: float | Sequence[float], channels: int) -> Tensor:
+    """One number for each channel, `(channels, 1, 1)`.
+
+    Raises:
+        TypeError, ValueError: other than one number or one for each channel, or not finite.
+    """
+    try:
+        numbers = torch.as_tensor(value, dtype=torch.get_default_dtype()).reshape(-1)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be a number or {channels} of them, one for each channel, got {value!r}") from error
+    if len(numbers) not in (1, channels) or not bool(numbers.isfinite().all()):
+        raise ValueError(f"{name} must be a finite number or {channels} of them, one for each channel, got {value}")
+    return numbers.expand(channels).clone().reshape(channels, 1, 1)

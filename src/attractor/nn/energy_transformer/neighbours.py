@@ -15,13 +15,15 @@ def neighbours(
 
     Raises:
         TypeError: neither Boolean nor a list of edges.
-        ValueError: another shape, an edge to a token that there is not, edges together with `causal`, or nobody to attend to.
+        ValueError: another shape or device, an edge to a token that there is not, edges with `causal`, or nobody to attend to.
     """
     *_, tokens = shape
-    if tokens == 1 and not self_attention:
-        raise ValueError("x must have at least two tokens where self_attention is False, got one")
+    if mask is None and tokens == 1 and not self_attention:
+        raise ValueError("x must have at least two tokens where self_attention is False and there is no mask, got one")
     if mask is not None and not isinstance(mask, Tensor):
         raise TypeError(f"mask must be a tensor, got {type(mask).__name__}")
+    if mask is not None and mask.device != device:
+        raise ValueError(f"mask must be on {device} like the tokens, got {mask.device}")
     if mask is not None and mask.dtype == torch.int64:
         if causal:
             raise ValueError("mask must be Boolean or None where causal is True, got edges")
@@ -41,7 +43,7 @@ def neighbours(
 def checked_edges(edges: Tensor, tokens: int) -> Edges:
     if edges.dim() != 2 or len(edges) != 2:
         raise ValueError(f"mask of edges must have shape (2, edges), queries above keys, got {tuple(edges.shape)}")
-    if edges.numel() and (int(edges.min()) < 0 or int(edges.max()) >= tokens):
+    if not torch.compiler.is_compiling() and edges.numel() and (int(edges.min()) < 0 or int(edges.max()) >= tokens):
         raise ValueError(f"mask of edges must join tokens 0 to {tokens - 1}, got {int(edges.min())} to {int(edges.max())}")
     return Edges(*edges)
 

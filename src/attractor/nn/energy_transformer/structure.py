@@ -21,10 +21,17 @@ from torch.nn.functional import linear
 from attractor.energy.settle import tolerance
 from attractor.energy.synapses.allowed import Allowed
 from attractor.nn.energy_transformer.block import EnergyTransformer
-from attractor.nn.energy_transformer.descent import Descent, Landscape, descend
-from attractor.nn.energy_transformer.structure_attention import Structure, structure_log_partitions, structure_pulls
+from attractor.nn.energy_transformer.descent import Descent, Landscape, descend, warn_diverged
+from attractor.nn.energy_transformer.norm import refuse_gains
+from attractor.nn.energy_transformer.settings import check_name
+from attractor.nn.energy_transformer.structure_attention import (
+    Structure,
+    checked_structure,
+    structure_log_partitions,
+    structure_pulls,
+)
 from attractor.read import SoftMax
-from attractor.validation import check_count, check_positive
+from attractor.validation import check_count, check_not_negative, check_positive, finite
 
 
 class StructuredEnergyTransformer(nn.Module):
@@ -39,7 +46,8 @@ class StructuredEnergyTransformer(nn.Module):
         beta: inverse temperature at first, > 0; it is learned, one for each head, as its logarithm. Default: `1/sqrt(Y)`.
         step_size: `alpha`, > 0.
         steps: of a call.
-        noise: a step adds `sqrt(alpha) noise` times standard normal numbers in training; in evaluation there is none.
+        noise: a step adds `sqrt(alpha) noise` times standard normal numbers. In training a call must then be given a generator; in
+            evaluation there is noise only if it is.
         init: `"paper"`: queries, keys and the mixing of heads of deviation 0.002, memories of 0.02; `"scaled"`: weights of
             `1/sqrt(D)` and heads that are not mixed at first, with which a narrow block learns from the start.
         generator: of the first weights.
@@ -78,12 +86,13 @@ class StructuredEnergyTransformer(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
+        self.register_load_state_dict_pre_hook(refuse_gains)
         self.tokens = EnergyTransformer(
             dim, memories=memories, activation=activation, attention=False, init=init, generator=generator
         )
         self.dim, self.heads, self.key_dim = self.tokens.dim, check_count("heads", heads), check_count("key_dim", key_dim)
         self.step_size, self.steps = check_positive("step_size", step_size), check_count("steps", steps)
-        self.noise = check_positive("noise", noise) if noise else 0.0
+        self.noise = check_not_negative("noise", noise)
         spread = 0.002 if init == "paper" else dim**-0.5
         self.query = nn.Parameter(spread * torch.randn(heads, key_dim, dim, generator=generator))
         self.key = nn.Parameter(spread * torch.randn(heads, key_dim, dim, generator=generator))
@@ -103,7 +112,7 @@ class StructuredEnergyTransformer(nn.Module):
         Args:
             x: tokens `(b, N, D)`; those that are not `present` stay as they are.
             structure: of the graphs.
-            generator: of the noise, in training.
+            generator: of the noise.
 
         Returns:
             `(b, N, D)`, not normalised.
@@ -111,16 +120,21 @@ class StructuredEnergyTransformer(nn.Module):
         Raises:
             TypeError, ValueError: tokens of another shape or not finite, a structure that does not fit them, or noise in training
                 without a generator.
+
+        Warns:
+            EnergyUnboundedWarning: states left the range of numbers.
         """
-        self._check(x, structure)
-        noisy = bool(self.noise) and self.training
-        if noisy and generator is None:
+        structure = self._checked(x, structure)
+        if self.noise and self.training and generator is None:
             raise ValueError("generator must be given for the noise in training, got None")
+        spread = 0.0 if generator is None else math.sqrt(self.step_size) * self.noise
         for _ in range(self.steps):
             x = torch.add(x, self._force(self.tokens.norm(x), structure), alpha=self.step_size)
-            if noisy:
-                kicks = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device) * structure.present[..., None]
-                x = x + math.sqrt(self.step_size) * self.noise * kicks
+            if spread:
+                kicks = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+                x = x + spread * kicks * structure.present[..., None]
+        if not finite(x):
+            warn_diverged(~x.isfinite().flatten(1).all(-1), x.dtype, self.step_size, stacklevel=4)
         return x
 
     def normalize(self, x: Tensor) -> Tensor:
@@ -129,13 +143,11 @@ class StructuredEnergyTransformer(nn.Module):
 
     def energy(self, g: Tensor, structure: Structure) -> Tensor:
         """The energy `(b,)` of the graphs, for activated tokens `(b, N, D)`."""
-        self._check(g, structure)
-        return self._energy(g, structure)
+        return self._energy(g, self._checked(g, structure, "g"))
 
     def force(self, g: Tensor, structure: Structure) -> Tensor:
         """`-dE/dg (b, N, D)` in closed form; zero for padding."""
-        self._check(g, structure)
-        return self._force(g, structure)
+        return self._force(g, self._checked(g, structure, "g"))
 
     def descend(
         self,
@@ -144,7 +156,7 @@ class StructuredEnergyTransformer(nn.Module):
         *,
         max_steps: int = 1000,
         tol: float = 1e-4,
-        backtrack: bool = False,
+        step_size: float | str | None = None,
         trace: bool = False,
     ) -> Descent:
         """Descend until the graphs rest; without gradients and without noise.
@@ -153,18 +165,24 @@ class StructuredEnergyTransformer(nn.Module):
             x: tokens `(b, N, D)`.
             structure: of the graphs.
             max_steps: the most steps.
-            tol: a graph rests once a step changes no entry of `g` by more.
-            backtrack: halve a step until the energy does not rise.
+            tol: a graph rests once a step changes no entry of `g` by more; 0 takes all steps.
+            step_size: a number in place of the block's, or `"backtrack"`: from the block's, halved for each graph and step until
+                its energy does not rise.
             trace: keep the states and energies on the way.
 
         Raises:
             TypeError, ValueError: a bad argument.
         """
-        self._check(x, structure)
+        ready = self._checked(x, structure)
+        size = self.step_size
+        if isinstance(step_size, str):
+            check_name("step_size", step_size, ("backtrack",))
+        elif step_size is not None:
+            size = check_positive("step_size", step_size)
         landscape = Landscape(
             self.tokens.norm,
-            lambda g, graphs: self._force(g, structure_of(graphs, structure)),
-            lambda g, graphs: self._energy(g, structure_of(graphs, structure)),
+            lambda g, graphs: self._force(g, structure_of(graphs, ready)),
+            lambda g, graphs: self._energy(g, structure_of(graphs, ready)),
         )
         return descend(
             landscape,
@@ -172,8 +190,8 @@ class StructuredEnergyTransformer(nn.Module):
             torch.arange(len(x), device=x.device).view(-1, 1, 1, 1),
             max_steps=check_count("max_steps", max_steps, 0),
             tol=tolerance(tol, x.dtype),
-            step_size=self.step_size,
-            backtrack=backtrack,
+            step_size=size,
+            backtrack=isinstance(step_size, str),
             trace=trace,
         )
 
@@ -184,13 +202,13 @@ class StructuredEnergyTransformer(nn.Module):
         queries, keys = self._queries_and_keys(g)
         partitions = structure_log_partitions(queries, keys, self.mixing, structure)
         attention = -(partitions / self.beta.to(partitions)[:, None]).sum((1, 2))
-        return attention + (self.tokens.token_energies(g) * structure.present).sum(1)
+        return attention + (self.tokens._token_energies(g, None) * structure.present).sum(1)
 
     def _force(self, g: Tensor, structure: Structure) -> Tensor:
         queries, keys = self._queries_and_keys(g)
         drawn, pulled = structure_pulls(queries, keys, self.mixing, structure, self.beta.to(keys))
         both = torch.stack([drawn.transpose(1, 2), pulled.transpose(1, 2)], 2).flatten(2)
-        force = both @ torch.cat([self.query, self.key]).flatten(0, 1) + self.tokens.force(g)
+        force = both @ torch.cat([self.query, self.key]).flatten(0, 1) + self.tokens._force(g, None)
         return force * structure.present[..., None]
 
     def _queries_and_keys(self, g: Tensor) -> tuple[Tensor, Tensor]:
@@ -199,16 +217,9 @@ class StructuredEnergyTransformer(nn.Module):
         queries, keys = both.unflatten(-1, (2, self.heads, self.key_dim)).permute(2, 0, 3, 1, 4)
         return queries * self.beta.to(keys)[:, None, None], keys
 
-    def _check(self, x: Tensor, structure: Structure) -> None:
-        self.tokens.normalize(x)
-        batch, tokens = x.shape[:2]
-        shapes = {"weights": (batch, self.heads, tokens, tokens), "allowed": (batch, tokens, tokens), "present": (batch, tokens)}
-        for name, shape in shapes.items():
-            came = getattr(structure, name)
-            if came.shape != shape:
-                raise ValueError(f"structure.{name} must have shape {shape}, got {tuple(came.shape)}")
-        if structure.allowed.dtype != torch.bool or structure.present.dtype != torch.bool:
-            raise TypeError(f"structure must have Boolean masks, got {structure.allowed.dtype} and {structure.present.dtype}")
+    def _checked(self, x: Tensor, structure: Structure, name: str = "x") -> Structure:
+        self.tokens.check_tokens(x, name)
+        return checked_structure(structure, x, self.heads)
 
 
 def structure_of(graphs: Allowed, structure: Structure) -> Structure:

@@ -20,14 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from attractor.read.similarity import widened
-from attractor.validation import check_count
+from attractor.validation import check_count, check_floating, finite
 
 
 class Structure(NamedTuple):
     """What the attention in a batch of graphs depends on beside its tokens.
 
     Attributes:
-        weights: `(b, heads, tokens, tokens)`, factors of the scores.
+        weights: `(b, heads, tokens, tokens)`, factors of the scores; what stands where there is no edge counts nothing.
         allowed: `(b, tokens, tokens)` bool: whether the row attends to the column.
         present: `(b, tokens)` bool: False for padding, which attends to nothing, is not attended to, has no energy and feels
             no force.
@@ -79,8 +79,35 @@ class StructureWeights(nn.Module):
         return alike * self.linear(edges).movedim(-1, 1)
 
 
+def checked_structure(structure: Structure, x: Tensor, heads: int) -> Structure:
+    """The structure with no edge from or to padding and with weights of zero where there is no edge, for tokens `x (b, n, dim)`.
+
+    Raises:
+        TypeError: parts that are no tensors, or masks that are not Boolean.
+        ValueError: parts of another shape, or weights of another precision than the tokens or not finite at an edge.
+    """
+    batch, tokens = x.shape[:2]
+    weights, allowed, present = structure
+    check_floating("structure.weights", weights)
+    for name, mask in (("allowed", allowed), ("present", present)):
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            came = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+            raise TypeError(f"structure.{name} must be a Boolean tensor, got {came}")
+    shapes = {"weights": (batch, heads, tokens, tokens), "allowed": (batch, tokens, tokens), "present": (batch, tokens)}
+    for name, shape in shapes.items():
+        if getattr(structure, name).shape != shape:
+            raise ValueError(f"structure.{name} must have shape {shape}, got {tuple(getattr(structure, name).shape)}")
+    if weights.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ValueError(f"structure.weights must be {x.dtype} like the tokens, or stand under autocast, got {weights.dtype}")
+    allowed = allowed & present[:, None] & present[..., None]
+    weights = weights.masked_fill(~allowed[:, None], 0)
+    if not finite(weights):
+        raise ValueError("structure.weights must be finite where there is an edge, got NaN or infinity")
+    return Structure(weights, allowed, present)
+
+
 def structure_log_partitions(queries: Tensor, keys: Tensor, mixing: Tensor, structure: Structure) -> Tensor:
-    """`z (b, heads, tokens)`; zero where a token attends to nothing."""
+    """`z (b, heads, tokens)`, of a structure from `checked_structure`; zero where a token attends to nothing."""
     logits, blind = structure_logits(queries, keys, mixing, structure)
     return logits.logsumexp(-1).masked_fill(blind[:, None], 0)
 
@@ -91,7 +118,7 @@ def structure_pulls(queries: Tensor, keys: Tensor, mixing: Tensor, structure: St
     Args:
         queries, keys: `(b, heads, tokens, key_dim)`, the queries times beta.
         mixing: `(heads, heads)`, from the heads of the products to those of the logits.
-        structure: of the batch.
+        structure: of the batch, from `checked_structure`.
         betas: `(heads,)`.
     """
     logits, blind = structure_logits(queries, keys, mixing, structure)
@@ -105,10 +132,9 @@ def structure_logits(queries: Tensor, keys: Tensor, mixing: Tensor, structure: S
 
     The rows of the latter stay open, as their weights would be NaN.
     """
-    allowed = structure.allowed & structure.present[:, None] & structure.present[..., None]
-    blind = ~allowed.any(-1)
+    blind = ~structure.allowed.any(-1)
     found = widened(structure.weights * mixed(mixing.mT, queries @ keys.mT))
-    return found.masked_fill(~(allowed | blind[..., None])[:, None], -torch.inf), blind
+    return found.masked_fill(~(structure.allowed | blind[..., None])[:, None], -torch.inf), blind
 
 
 def mixed(matrix: Tensor, scores: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from torch.nn.functional import dropout, scaled_dot_product_attention
 
 from attractor.errors import NotConvergedWarning
 from attractor.read import Separation, SoftMax, separation_from
+from attractor.read.similarity import widened
 from attractor.read.sparse import Sparse
 
 MOST_STEPS = 10_000
@@ -60,8 +61,8 @@ class Association:
         states, keys, beta, _ = question
         allowed, blind = visible(question.allowed)
         for _ in range((self.steps or 1) - 1):
-            states = scaled_dot_product_attention(states * beta, keys, keys, allowed, scale=1.0)
-        found = scaled_dot_product_attention(states * beta, keys, values, allowed, probability, scale=1.0)
+            states = scaled_dot_product_attention((states * beta).to(keys.dtype), keys, keys, allowed, scale=1.0)
+        found = scaled_dot_product_attention((states * beta).to(keys.dtype), keys, values, allowed, probability, scale=1.0)
         return found if blind is None else found.masked_fill(blind, 0)
 
     def weights(self, question: Question) -> Tensor:
@@ -73,7 +74,7 @@ class Association:
             before, weights = weights, self.weigh(scores(weights @ keys, question), allowed).to(keys.dtype)
             if self.tol > 0:
                 weights = torch.where(moving[:, None, None], weights, before)
-                moving = moving & ((weights - before).detach().norm(dim=(-2, -1)).amax(0) > self.tol)
+                moving = moving & ((weights - before).detach().norm(dim=(-2, -1)) > self.tol).any(0)
                 if not bool(moving.any()):
                     return weights
         if self.steps is None:
@@ -94,18 +95,24 @@ class Association:
         return weights if blind is None else weights.masked_fill(blind, 0)
 
     def energy(self, question: Question) -> Tensor:
-        """`|q|^2 / 2 - Psi(beta k q) / beta`, `(b, heads, l)`; updates never raise it."""
+        """`|q|^2 / 2 - Psi(beta k q) / beta`, `(b, heads, l)`; updates never raise it.
+
+        Its gradient is the state less its read-out. Where nothing may be read, both the read-out and `Psi` are zero.
+        """
         logits = scores(question.states, question)
-        if question.allowed is not None:
-            logits = logits.masked_fill(~question.allowed, -torch.inf)
+        allowed, blind = visible(question.allowed)
+        if allowed is not None:
+            logits = logits.masked_fill(~allowed, -torch.inf)
         potential = self.separation.potential(logits.flatten(0, -2)).view(logits.shape[:-1])
-        return question.states.square().sum(-1) / 2 - potential / question.beta[..., 0]
+        if blind is not None:
+            potential = potential.masked_fill(blind.squeeze(-1), 0)
+        return widened(question.states).square().sum(-1) / 2 - potential / question.beta[..., 0]
 
 
 def scores(states: Tensor, question: Question) -> Tensor:
-    """`beta q k^T`, in single precision or better."""
-    logits = (states * question.beta) @ question.keys.mT
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    """`beta q k^T`, in single precision or better: products of half precision overflow."""
+    with torch.autocast(states.device.type, enabled=False):
+        return (widened(states) * question.beta) @ widened(question.keys).mT
 
 
 def visible(allowed: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

@@ -7,13 +7,15 @@ With one step and the soft-max it is multi-head attention.
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from attractor.nn.hopfield.association import Association, Question
+from attractor.nn.hopfield.checks import check_below, check_entries, check_names, check_sets, checked_betas, checked_mask
 from attractor.read import Separation
-from attractor.validation import check_count, check_floating, check_positive
+from attractor.validation import check_count, check_positive
 
 PROJECTED = ("state", "memory", "value", "out")
 NORMALIZED = ("state", "memory", "value")
@@ -21,6 +23,8 @@ NORMALIZED = ("state", "memory", "value")
 
 class HopfieldAttention(nn.Module):
     """Associates states with stored patterns that come with each call.
+
+    With the soft-max and without `tol` it reads by torch's fused kernel, which can be differentiated once.
 
     Args:
         dim: width of a state.
@@ -30,9 +34,9 @@ class HopfieldAttention(nn.Module):
         value_dim: width of a value. Default: `memory_dim`.
         read_dim: width of what a head reads out. Default: `key_dim`.
         out_dim: width of the output. Default: `dim`.
-        beta: inverse temperature, > 0: a number, or a tensor with one for each head. Default: `1 / sqrt(key_dim)`; 1 where neither
-            states nor patterns are projected.
-        learn_beta: learn it, as its logarithm: it stays positive.
+        beta: inverse temperature, > 0: a number, or a tensor, no parameter, with one for each head. Default: `1 / sqrt(key_dim)`;
+            1 where neither states nor patterns are projected.
+        learn_beta: learn it, for each head, as its logarithm: it stays positive.
         steps: how often a state is compared with the patterns, the read-out included. None goes on until all rest, which needs
             `tol`; after 10,000 steps a `NotConvergedWarning` tells that they do not.
         tol: a head rests once no sample's weights change by more than this (Frobenius norm over its states): samples of a batch
@@ -106,12 +110,10 @@ class HopfieldAttention(nn.Module):
         self.maps = nn.ModuleDict({one: projection(*widths[one], bias, generator) for one in PROJECTED if one in project})
         norms = {"state": self.dim, "memory": self.memory_dim, "value": self.value_dim, "space": self.key_dim}
         self.norms = nn.ModuleDict({one: nn.LayerNorm(width) for one, width in norms.items() if one in normalize})
-        if not 0 <= tol < float("inf") or (steps is None and tol == 0):
-            raise ValueError(f"tol must be a number of at least 0, and above where steps is None, got {tol!r}")
+        if not check_below("tol", tol, float("inf")) and steps is None:
+            raise ValueError(f"tol must be above 0 where steps is None, got {tol!r}")
         self.association = Association(separation, None if steps is None else check_count("steps", steps), tol)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}")
-        self.dropout = dropout
+        self.dropout = check_below("dropout", dropout, 1)
         plain = 1.0 if not {"state", "memory"} & set(project) else self.key_dim**-0.5
         self._set_beta(plain if beta is None else beta, learn_beta)
 
@@ -136,7 +138,7 @@ class HopfieldAttention(nn.Module):
             `(b, l, out_dim)`; without a projection of the output the heads side by side, `(b, l, heads * read_dim)`.
 
         Raises:
-            TypeError, ValueError: wrong shapes or dtypes.
+            TypeError, ValueError: wrong shapes, NaN or infinity, or another precision than that of the weights outside autocast.
         """
         question, read = self._ask(states, memories, values, mask)
         found = self.association.read(question, read, self.dropout if self.training else 0.0).transpose(1, 2).flatten(2)
@@ -148,7 +150,10 @@ class HopfieldAttention(nn.Module):
         return self.association.weights(question)
 
     def energy(self, states: Tensor, memories: Tensor | None = None, *, mask: Tensor | None = None) -> Tensor:
-        """The energy `(b, heads, l)` of the states in the association space; updates never raise it."""
+        """The energy `(b, heads, l)` of the states in the association space; updates never raise it.
+
+        It is in float32 or better. A state that may read nothing has `|q|^2 / 2`.
+        """
         question, _ = self._ask(states, memories, None, mask, read=False)
         return self.association.energy(question)
 
@@ -162,6 +167,19 @@ class HopfieldAttention(nn.Module):
         """Everything projected and split into heads."""
         memories = states if memories is None else memories
         values = memories if values is None else values
+        self._check(states, memories, values if read else None)
+        queries, keys = self._projected(states, "state"), self._projected(memories, "memory")
+        if "space" in self.norms:
+            queries, keys = self.norms["space"](queries), self.norms["space"](keys)
+        answer = self._values(values) if read else keys
+        allowed = checked_mask(mask, states.shape[0], self.heads, states.shape[1], memories.shape[1])
+        if self.null_pattern:
+            keys, answer = (torch.nn.functional.pad(one, (0, 0, 0, 1)) for one in (keys, answer))
+            allowed = None if allowed is None else torch.nn.functional.pad(allowed, (0, 1), value=True)
+        beta = self.beta.to(queries.device, torch.promote_types(queries.dtype, torch.float32))
+        return Question(queries, keys, beta.reshape(-1, 1, 1), allowed), answer
+
+    def _check(self, states: Tensor, memories: Tensor, values: Tensor | None) -> None:
         check_sets("states", states, self.dim)
         check_sets("memories", memories, self.memory_dim)
         if memories.shape[0] != states.shape[0] or not (memories.shape[1] or self.null_pattern):
@@ -169,20 +187,18 @@ class HopfieldAttention(nn.Module):
                 f"memories must have the batch {states.shape[0]} of states and at least one pattern, "
                 f"got shape {tuple(memories.shape)}"
             )
-        queries, keys = self._projected(states, "state"), self._projected(memories, "memory")
-        if "space" in self.norms:
-            queries, keys = self.norms["space"](queries), self.norms["space"](keys)
-        answer = self._values(values, memories) if read else keys
-        allowed = checked_mask(mask, states.shape[0], self.heads, states.shape[1], memories.shape[1])
-        if self.null_pattern:
-            keys, answer = (torch.nn.functional.pad(one, (0, 0, 0, 1)) for one in (keys, answer))
-            allowed = None if allowed is None else torch.nn.functional.pad(allowed, (0, 1), value=True)
-        return Question(queries, keys, self.beta.to(queries).reshape(-1, 1, 1), allowed), answer
+        if values is not None:
+            check_sets("values", values, self.value_dim)
+            if values.shape[:2] != memories.shape[:2]:
+                raise ValueError(f"values must be {tuple(memories.shape[:2])} like the memories, got shape {tuple(values.shape)}")
+        weight = next(chain(self.maps.parameters(), self.norms.parameters()), None)
+        check_entries("states", states, weight, states)
+        if memories is not states:
+            check_entries("memories", memories, weight, states)
+        if values is not None and values is not memories:
+            check_entries("values", values, weight, states)
 
-    def _values(self, values: Tensor, memories: Tensor) -> Tensor:
-        check_sets("values", values, self.value_dim)
-        if values.shape[:2] != memories.shape[:2]:
-            raise ValueError(f"values must be {tuple(memories.shape[:2])} like the memories, got shape {tuple(values.shape)}")
+    def _values(self, values: Tensor) -> Tensor:
         if not self.connected:
             return self._projected(values, "value")
         values = self.norms["value"](values) if "value" in self.norms else values
@@ -223,11 +239,7 @@ class HopfieldAttention(nn.Module):
     def _set_beta(self, beta: float | Tensor, learned: bool) -> None:
         """Keep the logarithm of `beta`, one number for each head."""
         given = beta if isinstance(beta, Tensor) else torch.tensor(check_positive("beta", beta), dtype=torch.float64)
-        if not given.is_floating_point() or given.numel() not in (1, self.heads):
-            raise ValueError(f"beta must hold one number or one for each of {self.heads} heads, got shape {tuple(given.shape)}")
-        if not bool(((given > 0) & given.isfinite()).all()):
-            raise ValueError(f"beta must be positive and finite, got {given.tolist()}")
-        given = given.detach().double().flatten().expand(self.heads)
+        given = checked_betas(given, self.heads)
         # not a buffer where it is fixed: that would be rounded to the precision of the layer
         self.fixed_beta = None if learned else tuple(given.tolist())
         if learned:
@@ -241,34 +253,3 @@ def projection(inputs: int, outputs: int, bias: bool, generator: torch.Generator
     if bias:
         nn.init.zeros_(linear.bias)
     return linear
-
-
-def check_names(name: str, given: Collection[str], known: tuple[str, ...]) -> None:
-    if isinstance(given, str) or not set(given) <= set(known):
-        raise ValueError(f"{name} must be a collection of names among {list(known)}, got {given!r}")
-
-
-def check_sets(name: str, sets: Tensor, width: int) -> None:
-    """`sets (b, n, width)` of vectors."""
-    check_floating(name, sets)
-    if sets.dim() != 3 or sets.shape[-1] != width:
-        raise ValueError(f"{name} must have shape (b, n, {width}), got {tuple(sets.shape)}")
-
-
-def checked_mask(mask: Tensor | None, *shape: int) -> Tensor | None:
-    """The mask in a form that broadcasts to `(b, heads, l, s)`.
-
-    Raises:
-        TypeError: it is not Boolean.
-        ValueError: another shape.
-    """
-    if mask is None:
-        return None
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        came = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"mask must be a Boolean tensor, True where a state may read a pattern, got {came}")
-    by_heads = mask[:, None] if mask.dim() == 3 else mask
-    fits = mask.dim() in (2, 3, 4) and by_heads.shape[-1] == shape[-1]
-    if not fits or any(have not in (1, want) for have, want in zip(by_heads.shape[::-1], shape[::-1], strict=False)):
-        raise ValueError(f"mask must broadcast to (b, heads, l, s) = {shape}, got shape {tuple(mask.shape)}")
-    return by_heads

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from attractor.nn.hopfield.attention import HopfieldAttention
 from attractor.nn.hopfield.learned import HopfieldLookup, HopfieldPooling
+from attractor.validation import check_count, check_floating
 
 Kind = Literal["hopfield", "pooling", "lookup"]
 NORMS = {"state": "state_pattern", "memory": "stored_pattern", "value": "pattern_projection"}
 """What the public package calls them."""
-ENDINGS = {"": True, "_affine": True, "_eps": 1e-5}
 SETTINGS: dict[str, Any] = {
     "input_size": None,
     "hidden_size": None,
@@ -76,11 +76,12 @@ def from_hopfield_layers(
         settings: the arguments that the module was built with, by their names there; `input_size` is needed.
 
     Returns:
-        The layer, in training mode; it takes batches first, `(b, n, width)`, whatever `batch_first` was.
+        The layer, in training mode and in the precision of the weights; it takes batches first, `(b, n, width)`, whatever
+        `batch_first` was.
 
     Raises:
-        ValueError: an unknown `kind` or setting, tensors that are missing, left over or of another shape, or a setting whose effect
-            cannot be carried over.
+        TypeError, ValueError: an unknown `kind` or setting, tensors that are missing, left over, of another shape or of several
+            precisions, or a setting whose effect cannot be carried over.
 
     Example:
         >>> weights = {"association_core.in_proj_weight": torch.randn(12, 4), "association_core.in_proj_bias": torch.zeros(12)}
@@ -96,32 +97,55 @@ def from_hopfield_layers(
         raise ValueError(f"settings must be those of the public module, unknown are {unknown}")
     given = {**known, **settings}
     tensors = dict(state_dict)
+    precision = precision_of(tensors)
     if kind == "hopfield":
-        attention = HopfieldAttention(**arguments(given))
+        attention = HopfieldAttention(**arguments(given)).to(precision)
         fill(attention, given, tensors, "")
         check_none_left(tensors)
         return attention
+    theirs = "pooling_weights" if kind == "pooling" else "lookup_weights"
+    learned = take(tensors, theirs)
+    sizes = arguments(given, learned.shape[-1])
     layer: HopfieldPooling | HopfieldLookup
     if kind == "pooling":
-        layer = HopfieldPooling(queries=given["quantity"], **arguments(given))
-        learned = {"queries": ("pooling_weights", given["trainable"])}
+        layer = HopfieldPooling(queries=given["quantity"], **sizes).to(precision)
+        fill_set(layer.queries, theirs, learned, given["trainable"])
     else:
         separate = given["lookup_weights_as_separated"]
-        layer = HopfieldLookup(memories=given["quantity"], separate_values=separate, **arguments(given))
-        learned = {"memories": ("lookup_weights", given["trainable"])}
-        if separate:
-            learned["values"] = ("target_weights", given["lookup_targets_as_trainable"])
-    for name, (theirs, trainable) in learned.items():
-        parameter = getattr(layer, name)
-        copy(parameter, theirs, take(tensors, theirs).reshape(-1, parameter.shape[-1]))
-        parameter.requires_grad_(trainable)
+        layer = HopfieldLookup(memories=given["quantity"], separate_values=separate, **sizes).to(precision)
+        fill_set(layer.memories, theirs, learned, given["trainable"])
+        if layer.values is not None:
+            fill_set(layer.values, "target_weights", take(tensors, "target_weights"), given["lookup_targets_as_trainable"])
     fill(layer.attention, given, tensors, "hopfield.")
     check_none_left(tensors)
     return layer
 
 
-def arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of `HopfieldAttention` for settings of the public module.
+def precision_of(tensors: Mapping[str, Tensor]) -> torch.dtype:
+    """The one precision of all tensors.
+
+    Raises:
+        TypeError: what is no tensor.
+        ValueError: several precisions, or none that is floating point.
+    """
+    for name, tensor in tensors.items():
+        check_floating(name, tensor)
+    found = {tensor.dtype for tensor in tensors.values()}
+    if len(found) > 1:
+        raise ValueError(f"state_dict must have one precision, got {sorted(map(str, found))}")
+    return found.pop() if found else torch.get_default_dtype()
+
+
+def fill_set(parameter: nn.Parameter, name: str, value: Tensor, trainable: bool) -> None:
+    """Copy a learned set, which the public module keeps with an axis for batches."""
+    copy(parameter, name, value.reshape(-1, value.shape[-1]))
+    parameter.requires_grad_(trainable)
+
+
+def arguments(given: Mapping[str, Any], learned: int | None = None) -> dict[str, Any]:
+    """The arguments of `HopfieldAttention` for settings of the public module, and the width of its learned set where it has one.
+
+    What is static enters the association space as it is, and so has its width; that is free where both sides are static.
 
     Raises:
         ValueError: a setting cannot be carried over.
@@ -131,34 +155,52 @@ def arguments(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError("input_size must be given, the width of the states")
     if given["association_activation"] is not None:
         raise ValueError(f"association_activation must be None: apply torch.{given['association_activation']} to the output")
+    check_count("input_size", dim)
+    check_count("num_heads", given["num_heads"])
     static = {name: given[f"{theirs}_as_static"] for name, theirs in NORMS.items()}
-    if static["memory"] and static["value"] and given["num_heads"] > 1 and given["pattern_size"] is not None:
-        raise ValueError("patterns and their projection must not both be static with several heads and a pattern_size")
     project = [name for name in NORMS if not static[name]] + ["out"] * (not given["disable_out_projection"])
     normalize = [name for name, theirs in NORMS.items() if given[f"normalize_{theirs}"]]
-    updates = one_number("update_steps_max", given["update_steps_max"])
-    found: dict[str, Any] = {
+    space, connected = given["normalize_hopfield_space"], given["pattern_projection_as_connected"]
+    plain = not (project or connected or space)
+    width, read_width = inner_widths(given)
+    sizes = {
         "dim": dim,
-        "heads": given["num_heads"],
-        "key_dim": given["hidden_size"],
-        "memory_dim": given["stored_pattern_size"],
+        "memory_dim": dim if given["stored_pattern_size"] is None else given["stored_pattern_size"],
         "value_dim": dim if given["pattern_projection_size"] is None else given["pattern_projection_size"],
-        "read_dim": given["pattern_size"],
-        "out_dim": None if given["disable_out_projection"] else given["output_size"],
-        "steps": None if updates is None else int(updates) + 1,
+    }
+    apart = given["pattern_size"] is not None or connected or (not plain and len(set(sizes.values())) > 1)
+    if static["memory"] and static["value"] and given["num_heads"] > 1 and apart:
+        raise ValueError("patterns and their projection must not both be static with several heads and sizes that differ")
+    free = static["state"] and static["memory"]
+    if free and learned is not None:
+        sizes["dim"] = sizes["memory_dim"] = learned
+    elif static["state"] != static["memory"]:
+        sizes["dim" if static["state"] else "memory_dim"] = width
+    if static["value"] and "value" not in normalize and given["pattern_projection_size"] is None:
+        sizes["value_dim"] = sizes["memory_dim"]
+    updates, scaling = one_number("update_steps_max", given["update_steps_max"]), one_number("scaling", given["scaling"])
+    return {
+        **sizes,
+        "heads": given["num_heads"],
+        "key_dim": None if free else given["hidden_size"],
+        "read_dim": None if static["value"] else read_width,
+        "out_dim": None if given["disable_out_projection"] else given["output_size"] or dim,
+        "beta": (1.0 if plain else width**-0.5) if scaling is None else scaling,
+        "steps": None if updates is None or updates < 0 else int(updates) + 1,
         "tol": 0.0 if updates == 0 else one_number("update_steps_eps", given["update_steps_eps"]),
         "project": project,
-        "normalize": [*normalize, *(["space"] if given["normalize_hopfield_space"] else [])],
-        "connected": given["pattern_projection_as_connected"] and not static["memory"],
+        "normalize": [*normalize, *(["space"] if space else [])],
+        "connected": connected and not static["memory"],
         "null_pattern": given["add_zero_association"],
         "bias": given["input_bias"],
         "dropout": given["dropout"],
     }
-    scaling = one_number("scaling", given["scaling"])
-    if scaling is None:
-        plain = not project and not found["connected"] and not given["normalize_hopfield_space"]
-        scaling = 1.0 if plain else (given["hidden_size"] or dim // given["num_heads"]) ** -0.5
-    return {**found, "beta": scaling}
+
+
+def inner_widths(given: Mapping[str, Any]) -> tuple[int, int]:
+    """The widths of a head's association space and of what it reads out, where these are projected."""
+    width = given["hidden_size"] or given["input_size"] // given["num_heads"]
+    return width, given["pattern_size"] or width
 
 
 def one_number(name: str, value: float | Tensor | None) -> float | None:
@@ -189,31 +231,34 @@ def fill(attention: HopfieldAttention, given: Mapping[str, Any], tensors: dict[s
         copy(each.weight, f"{name} projection", weight)
     if given["input_bias"] and maps:
         # the public module keeps room for a shift of the values even where these are not projected
-        room = rows if "value" in maps else [*rows, attention.heads * attention.read_dim]
+        room = rows if "value" in maps else [*rows, attention.heads * inner_widths(given)[1]]
         shifts = take(tensors, f"{core}in_proj_bias", sum(room)).split(room)
         for (name, each), shift in zip(maps.items(), shifts, strict=False):
             copy(each.bias, f"bias of the {name} projection", shift)
     if "out" in attention.maps:
-        fill_module(attention.maps["out"], tensors, f"{core}out_proj")
+        fill_module(attention.maps["out"], tensors, f"{core}out_proj.")
     for name, theirs in NORMS.items():
         if name in attention.norms:
-            fill_norm(attention.norms[name], tensors, f"{prefix}norm_{theirs}.", given, theirs)
+            fill_norm(attention.norms, name, tensors, f"{prefix}norm_{theirs}.", given, theirs)
     if "space" in attention.norms:
-        fill_norm(attention.norms["space"], tensors, f"{core}p_norm_", given, "hopfield_space")
+        fill_norm(attention.norms, "space", tensors, f"{core}p_norm_", given, "hopfield_space")
     for unused in ("bias_k", "bias_v"):
         tensors.pop(core + unused, None)
 
 
-def fill_norm(norm: nn.Module, tensors: dict[str, Tensor], prefix: str, given: Mapping[str, Any], theirs: str) -> None:
-    assert isinstance(norm, nn.LayerNorm)
-    norm.eps = given[f"normalize_{theirs}_eps"]
-    if given[f"normalize_{theirs}_affine"]:
-        fill_module(norm, tensors, prefix.rstrip("."), "" if prefix.endswith("_") else ".")
+def fill_norm(
+    norms: nn.ModuleDict, name: str, tensors: dict[str, Tensor], prefix: str, given: Mapping[str, Any], theirs: str
+) -> None:
+    old, affine = norms[name], given[f"normalize_{theirs}_affine"]
+    assert isinstance(old, nn.LayerNorm)
+    norms[name] = nn.LayerNorm(old.normalized_shape, given[f"normalize_{theirs}_eps"], affine, dtype=old.weight.dtype)
+    if affine:
+        fill_module(norms[name], tensors, prefix)
 
 
-def fill_module(module: nn.Module, tensors: dict[str, Tensor], prefix: str, joint: str = ".") -> None:
+def fill_module(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
     for name, parameter in module.named_parameters():
-        copy(parameter, f"{prefix}{joint}{name}", take(tensors, f"{prefix}{joint}{name}"))
+        copy(parameter, prefix + name, take(tensors, prefix + name))
 
 
 def take(tensors: dict[str, Tensor], name: str, rows: int | None = None) -> Tensor:

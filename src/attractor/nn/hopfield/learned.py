@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from attractor.nn.hopfield.attention import HopfieldAttention
-from attractor.validation import check_count, check_matrix
+from attractor.nn.hopfield.checks import check_sets
+from attractor.validation import check_count, check_like, check_matrix
 
 
 class HopfieldPooling(nn.Module):
@@ -50,7 +51,12 @@ class HopfieldPooling(nn.Module):
         """How much each learned state reads of each item, `(b, heads, queries, s)`."""
         return self.attention.weights(self._states(memories), memories, mask=of_items(mask))
 
+    def energy(self, memories: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """The energy `(b, heads, queries)` of the learned states, as `HopfieldAttention` has it."""
+        return self.attention.energy(self._states(memories), memories, mask=of_items(mask))
+
     def _states(self, memories: Tensor) -> Tensor:
+        check_sets("memories", memories, self.attention.memory_dim)
         return self.queries.expand(len(memories), -1, -1)
 
 
@@ -70,7 +76,7 @@ class HopfieldLookup(nn.Module):
         attention: the association.
 
     Raises:
-        TypeError, ValueError: as `HopfieldAttention`, or `memories` below 1.
+        TypeError, ValueError: as `HopfieldAttention`, `memories` below 1, or a `value_dim` of its own without `separate_values`.
 
     Example:
         >>> HopfieldLookup(16, memories=100)(torch.randn(3, 5, 16)).shape
@@ -89,6 +95,8 @@ class HopfieldLookup(nn.Module):
         super().__init__()
         self.attention = HopfieldAttention(dim, generator=generator, **settings)
         count = check_count("memories", memories)
+        if not separate_values and self.attention.value_dim != self.attention.memory_dim:
+            raise ValueError(f"value_dim must come with separate_values=True, got {self.attention.value_dim} without")
         self.memories = small(count, self.attention.memory_dim, generator)
         self.values = small(count, self.attention.value_dim, generator) if separate_values else None
 
@@ -97,10 +105,10 @@ class HopfieldLookup(nn.Module):
         """A layer that recalls `patterns (n, d)`, or their `values (n, e)`, before any training.
 
         Nothing is projected or normalised; all of `beta`, `steps`, `tol`, `separation`, `heads`, `dropout` can be set. The patterns
-        are the start of a parameter.
+        are the start of a parameter, and the layer has their precision.
 
         Raises:
-            TypeError, ValueError: no finite matrices, or of different lengths.
+            TypeError, ValueError: no finite matrices, or of different lengths or precisions.
 
         Example:
             >>> layer = HopfieldLookup.from_patterns(torch.eye(4), beta=20.0, steps=3)
@@ -110,25 +118,38 @@ class HopfieldLookup(nn.Module):
         check_matrix("patterns", patterns)
         if values is not None:
             check_matrix("values", values)
+            check_like("values", values, patterns.dtype, patterns.device)
             if len(values) != len(patterns):
                 raise ValueError(f"values must have one row for each of the {len(patterns)} patterns, got {len(values)}")
-            settings["value_dim"] = values.shape[1]
-        dim = patterns.shape[1]
-        layer = cls(dim, memories=len(patterns), separate_values=values is not None, project=(), normalize=(), **settings)
+        layer = cls(
+            patterns.shape[1],
+            memories=len(patterns),
+            value_dim=None if values is None else values.shape[1],
+            separate_values=values is not None,
+            project=(),
+            normalize=(),
+            **settings,
+        ).to(patterns)
         layer.memories = nn.Parameter(patterns.detach().clone())
         layer.values = None if values is None else nn.Parameter(values.detach().clone())
         return layer
 
     def forward(self, states: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """Complete `states (b, l, dim)`, to `(b, l, out_dim)`; `mask` as `HopfieldAttention` takes it, with `s` stored patterns."""
-        memories, values = self._stored(len(states))
+        memories, values = self._stored(states)
         return self.attention(states, memories, values, mask=mask)
 
     def weights(self, states: Tensor, *, mask: Tensor | None = None) -> Tensor:
         """How much each state reads of each stored pattern, `(b, heads, l, memories)`."""
-        return self.attention.weights(states, self._stored(len(states))[0], mask=mask)
+        return self.attention.weights(states, self._stored(states)[0], mask=mask)
 
-    def _stored(self, batch: int) -> tuple[Tensor, Tensor | None]:
+    def energy(self, states: Tensor, *, mask: Tensor | None = None) -> Tensor:
+        """The energy `(b, heads, l)` of the states, as `HopfieldAttention` has it."""
+        return self.attention.energy(states, self._stored(states)[0], mask=mask)
+
+    def _stored(self, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        check_sets("states", states, self.attention.dim)
+        batch = len(states)
         values = None if self.values is None else self.values.expand(batch, -1, -1)
         return self.memories.expand(batch, -1, -1), values
 
