@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 TITLE_LETTERS_PER_INCH = 9.5
 MOST_MARKERS, MOST_TICKS, MOST_INSIDE = 40, 12, 6
+LETTERS_BELOW = 105
+"""In a line of a legend below the axes."""
 BAND, GUIDE = "#F1E4B3", "#8A8A8A"
 
 
@@ -53,7 +55,9 @@ def draw_chart(chart: Chart) -> Figure:
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
     if len(measured) + len(chart.bands) > MOST_INSIDE:
-        ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)
+        longest = max(len(text) for text in ax.get_legend_handles_labels()[1])
+        columns = max(1, min(4, LETTERS_BELOW // (longest + 5)))
+        ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns)
     else:
         ax.legend(frameon=False, fontsize=9)
     return figure
