@@ -343,3 +343,13 @@ def test_samples_at_rest_do_not_coarsen_the_path_of_one_in_motion():
     alone, among = (relax(network, some, Adaptive(rtol=1e-3), tol=0, max_steps=1).state["image"][:1] for some in (moving, crowd))
     assert (alone - exact).abs().max() < 1e-3
     torch.testing.assert_close(among, alone, rtol=0, atol=1e-12)
+
+
+def test_adaptive_steps_are_finer_in_double_precision():
+    network = two_layers(torch.eye(4, dtype=torch.float64) * 3, beta=1.0)
+    moving = {"image": torch.tensor([[2.0, 1.5, -1.0, 0.5]], dtype=torch.float64), "hidden": torch.full((1, 4), 3.0).double()}
+    exact, plain, coarse = (
+        relax(network, moving, solver, tol=0, max_steps=2).state["image"]
+        for solver in (Adaptive(rtol=1e-12), "adaptive", Adaptive(rtol=1e-5))
+    )
+    assert (plain - exact).abs().max() < 1e-7 < (coarse - exact).abs().max()
