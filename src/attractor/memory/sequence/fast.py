@@ -27,27 +27,21 @@ class FastSteps:
 
     Args:
         network: whose overlaps are whole numbers.
-        weights: `A` and `B` for it.
+        fill: finds `A` and `B` for it.
         batch: number of states. For one state all tensors are vectors.
     """
 
-    def __init__(self, network: Network, weights: Weights, batch: int):
-        count, dim = network.patterns.shape
+    def __init__(self, network: Network, fill: Weights, batch: int):
+        count = len(network.patterns)
         columns = (batch,) if batch > 1 else ()
-        self.network, self.weights = network, weights
-        self.product = torch.mm if columns else torch.mv
-        previous = network.order.previous
-        self.is_ring = bool(previous[0] == count - 1)
-        # one row beside the patterns: that of the last one again, before the first, or what stands for no pattern
-        self.overlaps = network.patterns.new_zeros(count + 1, *columns)
-        self.rolled = self.overlaps[:-1] if self.is_ring else self.overlaps.new_empty(count, *columns)
-        self.parts = self.rolled.new_empty(2, dim, *columns).unbind()
+        self.network, self.fill = network, fill
+        self.products = Ready(network, columns) if network.fits_at_hand else Streamed(network, columns)
         self.factors: Tensor | None = None
-        if network.gains is not None or bool((previous == count).any()):
+        if network.gains is not None or bool((network.order.previous == count).any()):
             gains = network.patterns.new_ones(count, 1) if network.gains is None else network.gains
-            self.factors = network.shifted(gains.expand(count, batch)).reshape(self.rolled.shape)
+            self.factors = network.shifted(gains.expand(count, batch)).reshape(count, *columns)
         # what nobody hears must not be the largest weight, beside which the others would be lost
-        self.unheard = self.factors == 0 if self.factors is not None and weights.beside_largest else None
+        self.unheard = self.factors == 0 if self.factors is not None and fill.beside_largest else None
 
     def run(self, states: Tensor) -> int:
         """Fill `states (t + 1, N, b)`, of which the first is given.
@@ -55,34 +49,83 @@ class FastSteps:
         Returns:
             how many steps are right; in the one after them, a field was zero.
         """
-        network, product, overlaps, rolled = self.network, self.product, self.overlaps, self.rolled
-        patterns, readable, (part, own_part) = network.patterns, network.patterns.T, self.parts
-        head, first, last = overlaps[1:] if self.is_ring else overlaps[:-1], overlaps[0], overlaps[-1]
-        joint = None if network.self_coupling else network.joint_at_hand()
-        own_readable = None if joint is None else joint.T
-        own_factor = self.weights.own_factor
+        products, fill, self_coupling = self.products, self.fill, self.network.self_coupling
+        overlaps, (mean, half), (part, own) = products.overlaps, products.weights.unbind(), products.parts.unbind()
         views = (states if states.shape[2] > 1 else states.squeeze(2)).unbind()
         for now, then in pairwise(views):
-            product(patterns, now, out=head)
-            if self.is_ring:
-                first.copy_(last)
-            else:
-                torch.index_select(overlaps, 0, network.order.previous, out=rolled)
+            products.find_overlaps(now)
             if self.unheard is not None:
-                rolled.masked_fill_(self.unheard, -torch.inf)
-            mean, half = self.weights(rolled)
+                overlaps.masked_fill_(self.unheard, -torch.inf)
+            fill(overlaps, mean, half)
             if self.factors is not None:
-                mean, half = mean * self.factors, half * self.factors
-            product(readable, mean, out=part)
-            if not network.self_coupling:
-                if own_readable is None:
-                    network.times_joint(half, own_part)
-                else:
-                    product(own_readable, half, out=own_part)
-                part.addcmul_(now, own_part, value=own_factor)
+                products.weights.mul_(self.factors)
+            products.read_out()
+            if not self_coupling:
+                part.addcmul_(now, own, value=fill.own_factor)
             torch.sign(part, out=then)
         reached = states[1:]
         return len(reached) if has_no_zero(reached) else int((reached == 0).flatten(1).any(1).nonzero()[0])
+
+
+class Products(ABC):
+    """The matrix products of a step, and the tensors that they read and fill. For one state all are vectors.
+
+    Attributes:
+        overlaps: `(P, b)` with the pattern before each one; any where there is none.
+        weights: `(2, P, b)` of the patterns, and of `Xi * Xn`.
+        parts: `(2, N, b)`, their weighted sums. With self-coupling the second ones are neither read nor filled.
+    """
+
+    def __init__(self, network: Network, columns: tuple[int, ...]):
+        count, dim = network.patterns.shape
+        self.network = network
+        self.overlaps = network.patterns.new_empty(count, *columns)
+        self.weights = network.patterns.new_zeros(2, count, *columns)
+        self.parts = network.patterns.new_empty(2, dim, *columns)
+
+    @abstractmethod
+    def find_overlaps(self, states: Tensor) -> None:
+        """Fill `overlaps`."""
+
+    @abstractmethod
+    def read_out(self) -> None:
+        """Fill `parts`."""
+
+
+class Ready(Products):
+    """With all matrices at hand."""
+
+    def __init__(self, network: Network, columns: tuple[int, ...]):
+        super().__init__(network, columns)
+        self.before, readable = network.at_hand()
+        self.product = torch.mm if columns else torch.mv
+        self.readable = readable.mT if columns and not network.self_coupling else None
+        triples = list(zip(readable.mT, self.weights, self.parts, strict=True))
+        self.triples = triples[:1] if network.self_coupling else triples
+
+    def find_overlaps(self, states: Tensor) -> None:
+        self.product(self.before, states, out=self.overlaps)
+
+    def read_out(self) -> None:
+        if self.readable is not None:
+            torch.bmm(self.readable, self.weights, out=self.parts)
+            return
+        for matrix, weights, part in self.triples:
+            self.product(matrix, weights, out=part)
+
+
+class Streamed(Products):
+    """With no more than the patterns at hand."""
+
+    def find_overlaps(self, states: Tensor) -> None:
+        overlaps = torch.matmul(self.network.patterns, states)
+        before = self.network.order.previous.clamp_max(len(overlaps) - 1)
+        torch.index_select(overlaps, 0, before, out=self.overlaps)
+
+    def read_out(self) -> None:
+        torch.matmul(self.network.patterns.T, self.weights[0], out=self.parts[0])
+        if not self.network.self_coupling:
+            self.network.times_joint(self.weights[1], self.parts[1])
 
 
 def has_no_zero(signs: Tensor) -> bool:
@@ -91,37 +134,33 @@ def has_no_zero(signs: Tensor) -> bool:
 
 
 class Weights(ABC):
-    """`A` and `B / own_factor` of overlaps `(P, b)` or `(P,)`, up to a positive factor for each state."""
+    """`A` and `B / own_factor` of overlaps, up to a positive factor for each state."""
 
     own_factor: float = -1.0
     beside_largest: bool = False
     """Whether the weights are relative to the largest of them."""
 
     @abstractmethod
-    def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
-        """Tensors that the next call may overwrite."""
+    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+        """Fill `mean` and `half` from `overlaps`, all `(P, b)` or `(P,)`. With self-coupling there is no need for `half`."""
 
 
 class Powers(Weights):
     """`A_d = ((G - 1)^d + (G + 1)^d) / 2` and `-B_d`, by `A_{d+1} = G A_d - B_d` and `B_{d+1} = G B_d - A_d`."""
 
-    def __init__(self, degree: int, like: Tensor, *, self_coupling: bool):
-        self.degree, self.self_coupling = degree, self_coupling
-        self.ones = torch.ones_like(like)
-        self.room = [like.new_empty(2, *like.shape).unbind() for _ in range(2)]
+    def __init__(self, degree: int, like: Tensor):
+        self.degree, self.ones = degree, torch.ones_like(like)
+        self.room = [torch.empty_like(like) for _ in range(2)]
 
-    def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
-        mean, half = overlaps, self.ones
-        for step in range(self.degree - 1):
-            next_mean, next_half = self.room[step % 2]
-            if self.self_coupling:
-                mean = torch.mul(mean, overlaps, out=next_mean)
-            else:
-                mean, half = (
-                    torch.addcmul(half, overlaps, mean, out=next_mean),
-                    torch.addcmul(mean, overlaps, half, out=next_half),
-                )
-        return mean, half
+    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+        wanted = (mean, half)
+        near, other = (wanted, self.room) if self.degree % 2 else (self.room, wanted)
+        near[0].copy_(overlaps)
+        near[1].copy_(self.ones)
+        for _ in range(self.degree - 1):
+            torch.addcmul(near[1], overlaps, near[0], out=other[0])
+            torch.addcmul(near[0], overlaps, near[1], out=other[1])
+            near, other = other, near
 
 
 class Cubes(Weights):
@@ -131,27 +170,44 @@ class Cubes(Weights):
 
     def __init__(self, like: Tensor):
         self.ones = torch.ones_like(like)
-        self.mean, self.half = like.new_empty(2, *like.shape).unbind()
 
-    def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
-        torch.addcmul(self.ones, overlaps, overlaps, value=3, out=self.half)
-        return torch.addcmul(overlaps, overlaps, self.half, value=1 / 8, out=self.mean), self.half
+    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+        torch.addcmul(self.ones, overlaps, overlaps, value=3, out=half)
+        torch.addcmul(overlaps, overlaps, half, value=1 / 8, out=mean)
+
+
+class OwnPowers(Weights):
+    """`G^d`, where a unit sees itself."""
+
+    def __init__(self, degree: int):
+        self.degree = degree
+
+    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+        torch.pow(overlaps, self.degree, out=mean)
 
 
 class Exponentials(Weights):
-    """`exp G` over its sum, which is `A` over `cosh 1` and `B` over `-sinh 1`, up to a factor of the state."""
+    """`exp G` up to a factor of the state, which is `A` over `cosh 1` and `B` over `-sinh 1`."""
 
     own_factor = -math.tanh(1)
     beside_largest = True
 
-    def __init__(self, like: Tensor, dim: int, *, self_coupling: bool):
+    def __init__(self, dim: int, dtype: torch.dtype, *, self_coupling: bool):
         self.rate = (dim - 1) / dim if self_coupling else None
+        # near the smallest of all numbers, exponentials and products take hundreds of times as long: what comes down there is none
+        self.least = 2 * torch.finfo(dtype).tiny
+        self.lowest = math.log(self.least)
 
-    def __call__(self, overlaps: Tensor) -> tuple[Tensor, Tensor]:
-        weights = (overlaps if self.rate is None else overlaps * self.rate).softmax(0)
-        # near the smallest of all numbers, products take hundreds of times as long: what comes down there is none
-        torch.threshold_(weights, torch.finfo(weights.dtype).tiny, 0.0)
-        return weights, weights
+    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+        if self.rate is not None:
+            overlaps.mul_(self.rate)
+        if mean.dim() == 1:
+            torch.softmax(overlaps, 0, out=mean)
+        else:  # over columns, a soft-max takes longer than its parts
+            torch.sub(overlaps, overlaps.amax(0), out=mean).clamp_min_(self.lowest).exp_()
+        torch.threshold_(mean, 1.01 * self.least, 0.0)
+        if self.rate is None:
+            half.copy_(mean)
 
 
 def fast_steps(network: Network, batch: int) -> FastSteps | None:
@@ -160,15 +216,14 @@ def fast_steps(network: Network, batch: int) -> FastSteps | None:
         return None
     patterns, interaction = network.patterns, network.terms[0].interaction
     like = patterns.new_empty(len(patterns), *((batch,) if batch > 1 else ()))
-    dim, settings = patterns.shape[1], {"self_coupling": network.self_coupling}
+    dim = patterns.shape[1]
     if isinstance(interaction, ExponentialInteraction):
-        steps = FastSteps(network, Exponentials(like, dim, **settings), batch)
+        steps = FastSteps(network, Exponentials(dim, patterns.dtype, self_coupling=network.self_coupling), batch)
         unheard = steps.unheard
         return None if unheard is not None and bool(unheard.all(0).any()) else steps
     bits = interaction.degree * math.log2(dim + 1) if isinstance(interaction, PolynomialInteraction) else math.inf
     if isinstance(interaction, PolynomialInteraction) and bits <= LARGEST_EXPONENT[patterns.dtype]:
-        of_powers = (
-            Cubes(like) if interaction.degree == 3 and not network.self_coupling else Powers(interaction.degree, like, **settings)
-        )
-        return FastSteps(network, of_powers, batch)
+        if network.self_coupling:
+            return FastSteps(network, OwnPowers(interaction.degree), batch)
+        return FastSteps(network, Cubes(like) if interaction.degree == 3 else Powers(interaction.degree, like), batch)
     return None

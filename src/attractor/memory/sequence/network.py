@@ -10,7 +10,7 @@ which is exact and takes two matrix products in place of `P N` evaluations of `f
 the same form, once for each absolute value that a unit's sum over these states can have.
 
 States stand in columns, `(N, b)`, and weights in rows of patterns, `(P, b)`. A shift of the weights by one row stands for `Xn`, so
-that the patterns are never copied.
+that many patterns are never copied.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch import Tensor
 
 from attractor.memory.sequence.interaction import Interaction, Scaled, relative
 
-NUMBERS_AT_HAND = 2**24
-"""Of the matrix `Xi * Xn`: a larger one is never held as a whole."""
+NUMBERS_AT_HAND = 2**23
+"""Of the patterns of a network that holds copies of them for speed; the matrix `Xi * Xn` of more is never held as a whole."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Network:
     self_coupling: bool
     duals: Tensor
     gains: Tensor | None = None
-    _joint: Tensor | None = field(default=None, repr=False)
+    _at_hand: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
 
     @property
     def has_whole_overlaps(self) -> bool:
@@ -189,26 +189,32 @@ class Network:
 
     def times_joint(self, weights: Tensor, out: Tensor | None = None) -> Tensor:
         """`(Xi * Xn)^T w`, for weights that are shifted."""
-        joint = self.joint_at_hand()
-        if joint is not None:
-            return times(joint.T, weights, out)
+        if self.fits_at_hand:
+            return times(self.at_hand()[1][1].T, weights, out)
         rows = max(1, NUMBERS_AT_HAND // self.patterns.shape[1])
         total = weights.new_zeros(self.patterns.shape[1], *weights.shape[1:]) if out is None else out.zero_()
         for start in range(0, len(self.patterns), rows):
             some = slice(start, start + rows)
-            total += times(self.joint_rows(some).T, weights[some])
+            total += times(self.before(some).mul_(self.patterns[some]).T, weights[some])
         return total
 
-    def joint_at_hand(self) -> Tensor | None:
-        """`Xi * Xn` as a whole, unless that is large."""
-        if self._joint is None and self.patterns.numel() <= NUMBERS_AT_HAND:
-            self._joint = self.joint_rows(slice(None))
-        return self._joint
+    @property
+    def fits_at_hand(self) -> bool:
+        """Whether the patterns are few enough for copies of them."""
+        return self.patterns.numel() <= NUMBERS_AT_HAND
 
-    def joint_rows(self, rows: slice) -> Tensor:
-        """Each pattern times the one before it; what stands at a first one meets a weight of zero."""
-        before = self.order.previous[rows].clamp_max(len(self.patterns) - 1)
-        return self.patterns.index_select(0, before).mul_(self.patterns[rows])
+    def at_hand(self) -> tuple[Tensor, Tensor]:
+        """The pattern `(P, N)` before each one; the patterns and `Xi * Xn`, `(2, P, N)`. In one piece, which stays in the caches."""
+        if self._at_hand is None:
+            before, count = self.before(slice(None)), len(self.patterns)
+            piece = torch.cat([before[:1], self.patterns, before * self.patterns])
+            follows = (self.order.previous == torch.arange(-1, count - 1, device=piece.device)) | (self.order.previous == count)
+            self._at_hand = piece[:count] if bool(follows[1:].all()) else before, piece[1:].view(2, count, -1)
+        return self._at_hand
+
+    def before(self, rows: slice) -> Tensor:
+        """The pattern before each one; what stands at a first one meets a weight of zero."""
+        return self.patterns.index_select(0, self.order.previous[rows].clamp_max(len(self.patterns) - 1))
 
     def unit_fields(self, moment: Moment, unit: int) -> Tensor:
         """The field `(b,)` of one unit by the definition, up to a positive factor; for overlaps that are no whole numbers, or that
