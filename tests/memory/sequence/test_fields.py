@@ -156,6 +156,28 @@ def test_fast_and_careful_steps_agree_at_any_state(rows, dim, interaction, self_
     assert float((fast - careful * factor).abs().max() / factor.max().clamp_min(1e-30)) < 2e-6 * rows * float(scale.max())
 
 
+def test_a_power_beyond_the_precision_of_the_numbers_is_taken_with_care():
+    memory = stored(random_signs(20, 7, 46, torch.float32), interaction=14)
+    states = random_signs(8, 7, 146, torch.float32)
+    net = memory._network(None)
+    assert torch.equal(memory.replay(states, 1)[:, 0], signs(net.fields(net.start(states.T)).T))
+
+
+@pytest.mark.parametrize("interaction", [1, 3, 4, "exponential"])
+@pytest.mark.parametrize("self_coupling", [False, True])
+@pytest.mark.parametrize("cyclic", [False, True])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("numbers_at_hand", [0, 2**20])
+def test_fast_steps_keep_sequences_apart(monkeypatch, interaction, self_coupling, cyclic, batch, numbers_at_hand):
+    monkeypatch.setattr(network, "NUMBERS_AT_HAND", numbers_at_hand)
+    memory = SequenceMemory(13, interaction=interaction, self_coupling=self_coupling, cyclic=cyclic)
+    for seed, rows in enumerate((4, 1, 5)):
+        memory.store(random_signs(rows, 13, seed))
+    states = random_signs(batch, 13, 7).T
+    net = memory._network(None)
+    assert alike(fast_fields(memory, states), net.fields(net.start(states)))
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("steps", [1, 20])
 def test_blocks_of_patterns_change_nothing(monkeypatch, batch, steps):

@@ -2,7 +2,7 @@
 
 A step is three products (two with self-coupling), a few passes over the overlaps for `A` and `B` of the exact form (`network.py`),
 and the sign, all into tensors that are there already. A field of zero leaves a zero, which is looked for after many steps; such a
-step is done again with care. So is every step of powers that leave the range of the numbers: these have no fast form.
+step is done again with care. So is every step of powers that leave the range or the precision of the numbers: these have no fast form.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from attractor.memory.sequence.network import Network
 LONGEST_STRIDE = 256
 LARGEST_EXPONENT = {torch.float32: 100, torch.float64: 1000}
 """Of a power of two that a weight may reach, so that a sum of weights is finite."""
+LOST = 0.01
+"""Of what a unit sees of an overlap of 2, the most that may drown in the rounding of `A` and `B`: it sees `1` or `3^d` of their sum."""
 
 
 class FastSteps:
@@ -221,9 +223,13 @@ def fast_steps(network: Network, batch: int) -> FastSteps | None:
         steps = FastSteps(network, Exponentials(dim, patterns.dtype, self_coupling=network.self_coupling), batch)
         unheard = steps.unheard
         return None if unheard is not None and bool(unheard.all(0).any()) else steps
-    bits = interaction.degree * math.log2(dim + 1) if isinstance(interaction, PolynomialInteraction) else math.inf
-    if isinstance(interaction, PolynomialInteraction) and bits <= LARGEST_EXPONENT[patterns.dtype]:
-        if network.self_coupling:
-            return FastSteps(network, OwnPowers(interaction.degree), batch)
-        return FastSteps(network, Cubes(like) if interaction.degree == 3 else Powers(interaction.degree, like), batch)
-    return None
+    if not isinstance(interaction, PolynomialInteraction):
+        return None
+    degree = interaction.degree
+    if degree * math.log2(dim + 1) > LARGEST_EXPONENT[patterns.dtype]:
+        return None
+    if network.self_coupling:
+        return FastSteps(network, OwnPowers(degree), batch)
+    if 3.0**degree * torch.finfo(patterns.dtype).eps > LOST:
+        return None
+    return FastSteps(network, Cubes(like) if degree == 3 else Powers(degree, like), batch)

@@ -204,7 +204,7 @@ class Network:
         return self.patterns.numel() <= NUMBERS_AT_HAND
 
     def at_hand(self) -> tuple[Tensor, Tensor]:
-        """The pattern `(P, N)` before each one; the patterns and `Xi * Xn`, `(2, P, N)`. One piece of memory: it stays in the caches."""
+        """The pattern `(P, N)` before each one; the patterns and `Xi * Xn`, `(2, P, N)`: one piece, to stay in the caches."""
         if self._at_hand is None:
             before, count = self.before(slice(None)), len(self.patterns)
             piece = torch.cat([before[:1], self.patterns, before * self.patterns])
