@@ -2,7 +2,8 @@
 
 A step is three products (two with self-coupling), a few passes over the overlaps for `A` and `B` of the exact form (`network.py`),
 and the sign, all into tensors that are there already. A field of zero leaves a zero, which is looked for after many steps; such a
-step is done again with care. So is every step of powers that leave the range or the precision of the numbers: these have no fast form.
+step is done again with care. So is every step of powers that leave the range or the precision of the numbers: they have no fast
+form.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LONGEST_STRIDE = 256
 LARGEST_EXPONENT = {torch.float32: 100, torch.float64: 1000}
 """Of a power of two that a weight may reach, so that a sum of weights is finite."""
 LOST = 0.01
-"""Of what a unit sees of an overlap of 2, the most that may drown in the rounding of `A` and `B`: it sees `1` or `3^d` of their sum."""
+"""The most that rounding may take from what a unit sees of an overlap of 2: 1 or `3^d`, of `A` and `B` that hold `3^d`."""
 
 
 class FastSteps:
