@@ -1,4 +1,4 @@
-"""Estimators for scikit-learn: a classifier, a detector of anomalous nodes in graphs, and a classifier of whole graphs.
+"""Estimators for scikit-learn: classifiers, a detector of anomalous nodes in graphs, and a classifier of whole graphs.
 
 Beside them stand `ImageCompletion`, which trains the model that it is given, and, in `attractor.estimators.sequential`, learning
 one task after the other.
@@ -12,18 +12,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attractor.estimators.clam import ClAM, ClAMSearch, DeepClAMReport, fit_deep_clam, search_clam
     from attractor.estimators.dense_classifier import DenseMemoryClassifier
+    from attractor.estimators.flyvec import FlyVec, FlyVecVectorizer
     from attractor.estimators.graph_anomaly import GraphAnomalyDetector
     from attractor.estimators.graph_classifier import GraphClassifier
+    from attractor.estimators.graph_embedding import HopfieldGraphEmbedding
     from attractor.estimators.image_completion import ImageCompletion
+    from attractor.estimators.imputer import AssociativeImputer
+    from attractor.estimators.sdm_classifier import SDMClassifier
 
-__all__ = ["DenseMemoryClassifier", "GraphAnomalyDetector", "GraphClassifier", "ImageCompletion"]
+__all__ = [
+    "AssociativeImputer",
+    "ClAM",
+    "ClAMSearch",
+    "DeepClAMReport",
+    "DenseMemoryClassifier",
+    "FlyVec",
+    "FlyVecVectorizer",
+    "GraphAnomalyDetector",
+    "GraphClassifier",
+    "HopfieldGraphEmbedding",
+    "ImageCompletion",
+    "SDMClassifier",
+    "fit_deep_clam",
+    "search_clam",
+]
 
 MODULES = {
+    "AssociativeImputer": "imputer",
+    "ClAM": "clam",
+    "ClAMSearch": "clam",
+    "DeepClAMReport": "clam",
     "DenseMemoryClassifier": "dense_classifier",
+    "FlyVec": "flyvec",
+    "FlyVecVectorizer": "flyvec",
     "GraphAnomalyDetector": "graph_anomaly",
     "GraphClassifier": "graph_classifier",
+    "HopfieldGraphEmbedding": "graph_embedding",
     "ImageCompletion": "image_completion",
+    "SDMClassifier": "sdm_classifier",
+    "fit_deep_clam": "clam",
+    "search_clam": "clam",
 }
 
 

@@ -12,6 +12,7 @@ from attractor.memory.learning_rules import Hebbian, LearningRule, PseudoInverse
 from attractor.memory.random_features import RandomFeatureMemory
 from attractor.memory.recall import Recall, Trace
 from attractor.memory.sequence import SequenceMemory
+from attractor.memory.sparse_distributed import SparseDistributedMemory
 from attractor.memory.states import Binary, Continuous, Spherical, State
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "RandomFeatureMemory",
     "Recall",
     "SequenceMemory",
+    "SparseDistributedMemory",
     "Spherical",
     "State",
     "Storkey",

@@ -1,0 +1,309 @@
+"""Sparse distributed memory: patterns of -1 and 1 in the counters of many fixed locations (Kanerva 1988).
+
+A location is active for a cue within a Hamming radius r of its address. Storing adds a pattern to the counters of all locations
+that it activates; a read sums the counters of the locations that the cue activates and takes signs, and reading again with the
+answer converges where the cue was near enough. With M locations, a share p of them active and T stored patterns the signal of a bit
+is `p M`, and the noise of the other patterns has at least the variance `T p^2 M`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from attractor.memory.base import BIPOLAR, IfPresent, Memory, register
+from attractor.memory.recall import Recall, Trace
+from attractor.memory.sparse_distributed.locations import active_blocks, sums
+from attractor.memory.sparse_distributed.radius import radius_for
+from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_shape
+
+NUMBERS_PER_BATCH = 2**21
+SETTINGS = {"dim", "locations", "activation", "value_dim", "bound"}
+
+
+@register("sparse_distributed")
+class SparseDistributedMemory(Memory):
+    """Kanerva's sparse distributed memory.
+
+    It keeps sums, not patterns: `Recall.index`, `score` and `margin` are None. Addresses and counters are part of the `state_dict`.
+    There is no energy. Patterns that resemble each other, as images do, activate the same locations and blend: it is made for
+    patterns that are about as far from each other as random ones.
+
+    Args:
+        dim: width of a pattern.
+        locations: M.
+        activation: p, the share of random locations that a cue activates; decides the radius.
+        value_dim: width of the values that are stored under the patterns and read out in their place. Default: a pattern is its own
+            value, and is read again until it no longer changes.
+        bound: largest size of a counter, after each stored pattern. What was stored cannot be forgotten then. Default: none.
+        seed: of the random addresses.
+
+    Attributes:
+        addresses: `(locations, dim)` of -1 and 1, int8.
+        counters: `(locations, dim or value_dim)`, int32.
+
+    Raises:
+        TypeError, ValueError: a width, number or bound below 1, or an activation that is not in (0, 1].
+
+    Example:
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> patterns = torch.randint(0, 2, (20, 128), generator=generator) * 2.0 - 1
+        >>> memory = SparseDistributedMemory(128, activation=0.01)
+        >>> ids = memory.store(patterns)
+        >>> cues = patterns.clone()
+        >>> cues[:, :10] *= -1
+        >>> torch.equal(memory.recall(cues).patterns, patterns)
+        True
+    """
+
+    domain = BIPOLAR
+    addresses: Tensor
+    counters: Tensor
+    counts: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        locations: int = 10_000,
+        activation: float = 0.003,
+        value_dim: int | None = None,
+        bound: int | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.dim, self.locations = check_count("dim", dim), check_count("locations", locations)
+        self.value_dim = None if value_dim is None else check_count("value_dim", value_dim)
+        self.bound = None if bound is None else check_count("bound", bound)
+        self.radius, self.activation = radius_for(dim, activation), activation
+        generator = torch.Generator().manual_seed(seed)
+        addresses = torch.randint(0, 2, (locations, dim), generator=generator, dtype=torch.int8) * 2 - 1
+        self.register_buffer("addresses", addresses)
+        self.register_buffer("counters", torch.zeros(locations, value_dim or dim, dtype=torch.int32))
+        # patterns stored minus forgotten, and ids given out so far
+        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return int(self.counts[0])
+
+    def __repr__(self) -> str:
+        values = "" if self.value_dim is None else f", value_dim={self.value_dim}"
+        return (
+            f"{type(self).__name__}({len(self)} patterns, dim={self.dim}, {self.locations} locations, "
+            f"activation={self.activation:g}, radius={self.radius}{values})"
+        )
+
+    def store(
+        self,
+        patterns: Tensor,
+        values: Tensor | None = None,
+        metadata: Sequence[Mapping[str, Any] | None] | None = None,
+        if_present: IfPresent = "add",
+    ) -> Tensor:
+        """Add patterns, or values under patterns, to the counters; call again to add more.
+
+        For a sequence, make the memory with `value_dim=dim` and store each pattern's successor as its value.
+
+        Args:
+            patterns: `(n, dim)` of -1 and 1, floating point.
+            values: `(n, value_dim)` of -1 and 1, for a memory with a `value_dim` only.
+            metadata: refused, as there are no items to keep it beside.
+            if_present: `"add"` only: sums cannot tell what is in them.
+
+        Returns:
+            running numbers `(n,)`, int64.
+
+        Raises:
+            TypeError, ValueError: wrong shape or entries, NaN or infinity, values missing or not wanted, or an argument that does
+                not apply; nothing is stored then.
+        """
+        if metadata is not None:
+            raise TypeError(f"metadata must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
+        if if_present in ("skip", "raise"):
+            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
+        if if_present != "add":
+            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        self._write(patterns, self._check_values(patterns, values))
+        first = int(self.counts[1])
+        self.counts += len(patterns)
+        return torch.arange(first, first + len(patterns), device=self.counts.device)
+
+    def forget(self, patterns: Tensor, values: Tensor | None = None) -> None:
+        """Take `patterns (n, dim)`, stored ones, and the values stored under them, out of the counters again: exactly.
+
+        Raises:
+            TypeError: the counters have a bound, or ids came instead of patterns.
+            ValueError: wrong shape or entries, or more patterns than are stored; nothing is forgotten then.
+        """
+        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
+            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        if self.bound is not None:
+            raise TypeError(f"patterns cannot be forgotten by counters with a bound, {self.bound}: what it cut off is lost")
+        values = self._check_values(patterns, values)
+        if len(patterns) > len(self):
+            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
+        self._write(patterns, -values)
+        self.counts[0] -= len(patterns)
+
+    @torch.no_grad()
+    def recall(
+        self,
+        cues: Tensor,
+        known: Tensor | None = None,
+        *,
+        max_steps: int = 20,
+        trace: bool = False,
+        batch_size: int | None = None,
+    ) -> Recall:
+        """Read with the cues, and again with what was read until it no longer changes; values are read once.
+
+        A bit whose sum is zero stays as it is; one of a value is then 1. A cue that activates no location comes back as given (its
+        value is 1 everywhere) with `accepted` False.
+
+        Args:
+            cues: `(b, dim)` of -1 and 1; what stands at unknown entries is never read.
+            known: `(b, dim)`, True where a cue is trusted. The first read compares known entries only, within the radius of the
+                same activation; known entries never change.
+            max_steps: most reads. A state is at rest when a read has not changed it.
+            trace: keep the state after each read.
+            batch_size: recall this many cues at a time. Default: by a memory budget.
+
+        Raises:
+            TypeError, ValueError: wrong shape or entries, NaN or infinity where trusted, a row with nothing known, or an empty
+                memory.
+        """
+        self._check_cues(cues, known)
+        check_count("max_steps", max_steps)
+        size = max(1, NUMBERS_PER_BATCH // self.dim) if batch_size is None else check_count("batch_size", batch_size)
+        masks = [None] * len(cues.split(size)) if known is None else known.split(size)
+        walk = self._associate if self.value_dim is None else self._look_up
+        parts = [walk(some.float(), mask, max_steps, trace) for some, mask in zip(cues.split(size), masks, strict=True)]
+        found = Recall.join(parts)
+        way = None if found.trace is None else Trace(found.trace.states.to(cues.dtype), None)
+        rest = (found.accepted, None, found.steps, found.converged, way)
+        return Recall(found.patterns.to(cues.dtype), None, None, None, *rest)
+
+    def replay(self, cues: Tensor, steps: int) -> Tensor:
+        """The states `(b, steps, dim)` after each of `steps` steps along stored sequences, from `cues (b, dim)` on.
+
+        Raises:
+            TypeError: the memory has no values of the width of its patterns.
+            ValueError: as `recall`.
+
+        Example:
+            >>> patterns = torch.randint(0, 2, (10, 128), generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+            >>> memory = SparseDistributedMemory(128, locations=2000, activation=0.01, value_dim=128)
+            >>> ids = memory.store(patterns[:-1], patterns[1:])
+            >>> torch.equal(memory.replay(patterns[:1], steps=9)[0], patterns[1:])
+            True
+        """
+        if self.value_dim != self.dim:
+            raise TypeError(f"value_dim must be dim = {self.dim} to follow sequences, got {self.value_dim}")
+        states = [cues]
+        for _ in range(check_count("steps", steps)):
+            states.append(self.recall(states[-1]).patterns)
+        return torch.stack(states[1:], 1)
+
+    def configuration(self, folder: Path) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    @classmethod
+    def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
+        if set(configuration) != SETTINGS:
+            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
+        return cls(**configuration)
+
+    def _associate(self, states: Tensor, known: Tensor | None, max_steps: int, keep_trace: bool) -> Recall:
+        """Reads of `states (b, dim)` until they are at rest."""
+        steps = torch.full((len(states),), int(known is not None), device=states.device)
+        converged, accepted = torch.zeros_like(steps, dtype=torch.bool), None
+        if known is not None:
+            found, accepted = self._read(states, known)
+            states = torch.where(known, states, torch.where(found < 0, -1.0, 1.0))
+        way = [states]
+        for _ in range(max_steps - int(known is not None)):
+            active = (~converged).nonzero().flatten()
+            if len(active) == 0:
+                break
+            before = states[active]
+            found, reached = self._read(before, None)
+            accepted = reached if accepted is None else accepted
+            held = found == 0 if known is None else (found == 0) | known[active]
+            after = torch.where(held, before, found.sign().float())
+            changed = (after != before).any(-1)
+            steps[active] += changed
+            converged[active] = ~changed
+            states = states.index_copy(0, active, after)
+            way.append(states)
+        assert accepted is not None
+        kept = Trace(torch.stack(way), None) if keep_trace else None
+        return Recall(states, None, None, None, accepted, None, steps, converged, kept)
+
+    def _look_up(self, cues: Tensor, known: Tensor | None, max_steps: int, keep_trace: bool) -> Recall:
+        """One read of the values under `cues (b, dim)`."""
+        found, reached = self._read(cues, known)
+        values = torch.where(found < 0, -1.0, 1.0)
+        steps = torch.ones(len(cues), dtype=torch.int64, device=cues.device)
+        trace = Trace(values[None], None) if keep_trace else None
+        return Recall(values, None, None, None, reached, None, steps, torch.ones_like(reached), trace)
+
+    def _read(self, cues: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The sums `(b, m)` of the counters of active locations, and whether there are any, `(b,)`."""
+        found = torch.zeros(len(cues), self.counters.shape[1], dtype=torch.float64, device=cues.device)
+        reached = torch.zeros(len(cues), dtype=torch.bool, device=cues.device)
+        for block, active in active_blocks(self.addresses, cues, known, self._radii(cues, known)):
+            found += sums(active, self.counters[block])
+            reached |= active.any(-1)
+        return found, reached
+
+    @torch.no_grad()
+    def _write(self, patterns: Tensor, values: Tensor) -> None:
+        keys, values = patterns.detach().float(), values.detach()
+        for block, active in active_blocks(self.addresses, keys, None, self._radii(keys, None)):
+            counters = self.counters[block]
+            if self.bound is None:
+                counters += sums(active.T, values).to(counters.dtype)
+                continue
+            # a bound makes the order matter: one pattern after the other, however many come at once
+            for chosen, value in zip(active, values.to(counters.dtype), strict=True):
+                counters[chosen] = (counters[chosen] + value).clamp_(-self.bound, self.bound)
+
+    def _radii(self, cues: Tensor, known: Tensor | None) -> Tensor:
+        """The radius for each cue, `(b, 1)`: with fewer entries compared it shrinks, so that as many locations are active."""
+        if known is None:
+            return torch.full((1, 1), self.radius, device=cues.device)
+        widths, place = known.sum(-1).unique(return_inverse=True)
+        radii = [radius_for(width, self.activation) for width in widths.tolist()]
+        return torch.tensor(radii, device=cues.device)[place][:, None]
+
+    def _check_patterns(self, name: str, patterns: Tensor, width: int) -> None:
+        check_matrix(name, patterns, width)
+        self.domain.check(name, patterns)
+
+    def _check_values(self, patterns: Tensor, values: Tensor | None) -> Tensor:
+        """What is to be added under `patterns`, once both are as they should be."""
+        self._check_patterns("patterns", patterns, self.dim)
+        if self.value_dim is None:
+            if values is not None:
+                raise TypeError(f"values must be None: this {type(self).__name__} has no value_dim")
+            return patterns
+        if values is None:
+            raise ValueError(f"values must be given, of width {self.value_dim}, got None")
+        self._check_patterns("values", values, self.value_dim)
+        if len(values) != len(patterns):
+            raise ValueError(f"values must be one for each of {len(patterns)} patterns, got {len(values)}")
+        return values
+
+    def _check_cues(self, cues: Tensor, known: Tensor | None) -> None:
+        check_floating("cues", cues)
+        check_shape("cues", cues, self.dim)
+        if len(self) == 0:
+            raise ValueError("the memory is empty: store patterns first")
+        known = check_known(known, cues)
+        trusted = cues if known is None else torch.where(known, cues, 1)
+        check_finite("cues", trusted)
+        self.domain.check("cues", trusted)

@@ -1,0 +1,170 @@
+"""The measurements of paper 15, at small sizes, and the methods that they compare."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from attractor.data import DataUnavailableError
+from attractor.estimators.sequential import EWC, SequentialLearner, Training
+from attractor.nn import SDMLP
+from attractor.papers import paper_module
+from attractor.papers.p15_sdm import capacity, comparison, reproduction
+from attractor.papers.p15_sdm.claims import PAPER
+from attractor.papers.p15_sdm.fly_model import FlyModel
+from attractor.papers.p15_sdm.models import NETWORKS, Network
+from attractor.papers.p15_sdm.sizes import SIZES
+from attractor.papers.p15_sdm.training import OwnLabelEWC, Recipe, Split, data_of, learn, learn_as_fly, pairs, yardsticks
+
+SPLIT = Split("digits", 60, 200, 100)
+RECIPE = Recipe(1, 32, 0.5)
+PROTOCOL_S, RECIPE_S = SIZES["laptop"].digits, SIZES["laptop"].digits_recipe
+
+
+def rand(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def network(name, neurons=50, dim=12, seed=0):
+    return Network(dim, 4, neurons, NETWORKS[name], k=5, switch=20, pool=rand(80, dim), seed=seed)
+
+
+def test_every_claim_gets_its_row_and_the_figures_are_made(monkeypatch):
+    tiny = replace(SIZES["smoke"], digits=SPLIT, mnist=SPLIT, digits_recipe=RECIPE, mnist_recipe=RECIPE, digits_seeds=1)
+    monkeypatch.setitem(reproduction.SIZES, "smoke", replace(tiny, locations=500))
+    report = paper_module("15").run("smoke", 1)
+    assert [row.claim for row in report.rows] == list(PAPER.claims)
+    assert [figure.name for figure in report.figures] == ["digits", "mnist", "kanerva"]
+    assert all(row.measured is not None for row in report.rows)
+
+
+def test_missing_images_give_rows_that_say_so(monkeypatch):
+    def missing(*given, **named):
+        raise DataUnavailableError("nowhere to be found")
+
+    monkeypatch.setattr(comparison, "load", missing)
+    for part in reproduction.parts(SIZES["smoke"])[:3]:
+        rows = part.measure(0, lambda done: None).rows
+        assert rows and all(row.measured is None and "nowhere" in row.note for row in rows)
+
+
+def test_the_whole_network_is_the_sdmlp():
+    model = network("SDMLP")
+    public = SDMLP(12, 4, neurons=50, k=5, inhibition="subtract")
+    with torch.no_grad():
+        public.hidden.addresses.copy_(model.addresses)
+        public.values.copy_(model.values)
+    items = rand(30, 12, seed=1) - 0.2
+    torch.testing.assert_close(model(items), public(items))
+    with torch.no_grad():
+        for one in (*model.parameters(), *public.parameters()):
+            one -= 0.05
+    model.project()
+    public.project()
+    torch.testing.assert_close(model.addresses, public.hidden.addresses)
+    torch.testing.assert_close(model.values, public.values)
+
+
+def test_ingredients_are_left_out_one_by_one():
+    items = rand(30, 12, seed=1)
+    assert network("SDMLP").bias is None and network("SDMLP with biases").bias is not None
+    lengths = {name: network(name)(items * 3).sub(network(name)(items)).abs().max() for name in NETWORKS}
+    unit = {name for name, found in lengths.items() if found < 1e-5}
+    assert unit == {name for name in NETWORKS if name.startswith("SDMLP") and "unit" not in name}
+    assert float(network("SDMLP with signed weights").values.detach().min()) < 0 <= float(network("SDMLP").values.detach().min())
+    active = {name: int((network(name).hidden(items) > 0).sum(1).max()) for name in ("Top-K alone", "ReLU network")}
+    assert active["Top-K alone"] <= 5 < active["ReLU network"]
+
+
+def test_fly_model_learns_each_class_apart_and_in_any_order():
+    items, labels = rand(40, 20), torch.arange(40) % 4
+    model, other = (FlyModel(20, 4, cells=100, active=8, rate=0.05, seed=0) for _ in range(2))
+    assert (model.projection.sum(1) == 2).all()
+    hidden = model.hidden(items)
+    assert ((hidden > 0).sum(1) == 8).all() and torch.equal(hidden.amax(1), torch.ones(40))
+    model.learn(items, labels)
+    expected = torch.zeros(4, 100)
+    for one, label in zip(hidden, labels, strict=True):
+        expected[label] = (expected[label] + 0.05 * one).clamp(max=1)
+    torch.testing.assert_close(model.weights, expected)
+    other.learn(items[labels > 0], labels[labels > 0])
+    other.learn(items[labels == 0], labels[labels == 0])
+    torch.testing.assert_close(other.weights, model.weights)
+
+
+def test_own_label_information_is_the_mean_of_squared_gradients_of_each_item():
+    model, items = network("SDMLP").eval(), rand(20, 12, seed=3)
+    method = OwnLabelEWC(1.0, 0.5)
+    found = method.measure(items, torch.zeros(20, dtype=torch.int64), Training(model, cross_entropy, torch.Generator()))
+    parameters = {name: one.detach() for name, one in model.named_parameters()}
+    labels = model(items).argmax(-1)
+
+    def loss(weights, item, label):
+        return cross_entropy(0.5 * torch.func.functional_call(model, weights, item[None]), label[None])
+
+    gradients = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))(parameters, items, labels)
+    for name, value in gradients.items():
+        torch.testing.assert_close(found[name], value.square().mean(0), rtol=0, atol=1e-5)
+        torch.testing.assert_close(found[name], value.square().mean(0), rtol=1e-3, atol=1e-9)
+
+
+def test_ewc_ends_at_the_closed_form_optimum_of_a_linear_gaussian_task():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(30, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+    targets = [items @ torch.randn(3, 1, generator=generator, dtype=torch.float64) for items in (first, second)]
+    targets[0] += torch.randn(30, 1, generator=generator, dtype=torch.float64)
+    method = EWC(2.0, normalise=False)
+    learner = SequentialLearner(
+        nn.Linear(3, 1, bias=False).double(),
+        strategies=[method],
+        optimizer=partial(torch.optim.SGD, lr=0.3),
+        loss=lambda outputs, told: (outputs - told).square().mean() / 2,
+        epochs=300,
+        batch_size=30,
+    )
+    learner.fit_task(first, targets[0])
+    old, importance = learner.model.weight.detach().clone(), method.importance["weight"].clone()
+    learner.fit_task(second, targets[1])
+    matrix = second.T @ second / 30 + 2.0 * importance[0].diag()
+    best = torch.linalg.solve(matrix, second.T @ targets[1][:, 0] / 30 + 2.0 * importance[0] * old[0])
+    torch.testing.assert_close(learner.model.weight[0], best, rtol=0, atol=1e-4)
+    assert float((best - old[0]).abs().max()) > 0.01
+
+
+def test_tasks_are_pairs_of_classes_and_the_seed_chooses_the_images():
+    pool, whole = data_of(SPLIT, 0)
+    assert pool.shape == (60, 64) and float(whole.items.min()) == 0 and float(whole.items.max()) == 1
+    assert [task.labels.unique().tolist() for task in pairs(whole)] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+    assert not torch.equal(pool, data_of(SPLIT, 1)[0])
+
+
+def test_same_arguments_give_the_same_accuracies():
+    first, again, other = (learn("SDMLP", "", seed, *SPLIT, *RECIPE) for seed in (0, 0, 1))
+    assert first == again and first["accuracies"] != other["accuracies"]
+    assert len(first["accuracies"]) == 5 and first["silent"] == 0.0
+    assert learn("SDMLP", "", 0, *SPLIT, *RECIPE._replace(optimizer="Adam"))["silent"] > 0.01
+    assert learn("SDMLP", "", 0, *SPLIT, *RECIPE._replace(optimizer="row-sparse Adam"))["silent"] < 1e-4
+
+
+def test_sdmlp_learns_task_after_task_and_a_plain_network_forgets():
+    sdmlp = learn("SDMLP", "", 1, *PROTOCOL_S, *RECIPE_S)
+    top_k = learn("Top-K alone", "", 1, *PROTOCOL_S, *RECIPE_S)
+    plain = learn("ReLU network", "", 1, *PROTOCOL_S, *RECIPE_S._replace(rate=0.05))
+    others = yardsticks(1, *PROTOCOL_S)
+    assert sdmlp["accuracies"][-1] >= max(0.93, top_k["accuracies"][-1] + 0.1, others["nearest class mean"])
+    assert plain["accuracies"][-1] <= 0.25
+    for name in ("SDMLP without unit length", "SDMLP with biases"):
+        assert learn(name, "", 1, *PROTOCOL_S, *RECIPE_S)["accuracies"][-1] <= 0.35
+    assert 0.5 < learn_as_fly(1000, 32, 0.05, 1, *PROTOCOL_S)["accuracies"][-1] < 1
+    assert others["nearest neighbour"] > 0.9 and others["joint logistic regression"] > 0.9
+
+
+@pytest.mark.parametrize(("load", "reads", "least", "most"), [(100, 10, 100, 100), (100, 1, 20, 80), (1600, 1, 0, 320)])
+def test_kanervas_memory_recalls_few_patterns_and_not_many(load, reads, least, most):
+    flips = 0.1 if load == 100 else 0.0
+    found = capacity.recalled(0.01, flips, reads, load, 0, 256, 10_000)
+    assert least <= found["exact"] <= most and found["neighbour"] == load
+    assert 90 < found["active"] < 120
