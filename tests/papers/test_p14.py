@@ -1,0 +1,69 @@
+"""The measurements of paper 14, at small sizes."""
+
+from dataclasses import replace
+
+import pytest
+
+from attractor.data import DataUnavailableError, load_table
+from attractor.papers import paper_module
+from attractor.papers.figures import Chart
+from attractor.papers.parts import at_most
+
+pytest.importorskip("sklearn")
+from attractor.papers.p14_clam import blobs, claims, deep, reproduction, tables  # after the skip
+from attractor.papers.p14_clam.sizes import SIZES
+
+TINY = replace(SIZES["smoke"], tables=("iris",), means=2, seeds=1, epochs=(1, 1))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with at_most(1):
+        yield
+
+
+def quiet(done):
+    assert 0 <= done <= 1
+
+
+def test_every_claim_gets_its_row_and_the_figures_show_all_methods(monkeypatch):
+    monkeypatch.setitem(reproduction.SIZES, "smoke", TINY)
+    report = paper_module("14").run("smoke", 0)
+    assert [row.claim for row in report.rows] == list(claims.PAPER.claims)
+    measured = {row.claim: row for row in report.rows if row.measured is not None}
+    assert claims.GAIN["iris"] in measured and claims.GAIN["yale"] not in measured
+    assert "40 runs" not in measured[claims.GAIN["iris"]].note and "20 runs" in measured[claims.GAIN["iris"]].note
+    assert measured[claims.TIME].measured > 0 and measured[claims.BLOBS["k-means++"]].ok
+    assert all(isinstance(figure, Chart) for figure in report.figures)
+    assert [series.label for series in report.figures[0].series] == list(tables.METHODS)
+
+
+@pytest.mark.parametrize("name", list(claims.PINNED))
+def test_k_means_pins_the_scaling(name):
+    try:
+        table = load_table(name)
+    except DataUnavailableError as error:
+        pytest.skip(str(error))
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import silhouette_score
+    from sklearn.preprocessing import StandardScaler
+
+    X = StandardScaler().fit_transform(table.values.numpy())
+    labels = KMeans(len(table.classes), n_init=100 if len(X) < 1000 else 20, random_state=0).fit(X).labels_
+    assert silhouette_score(X, labels) == pytest.approx(claims.PINNED[name], abs=0.005)
+
+
+def test_absent_tables_say_so(monkeypatch):
+    def unavailable(name):
+        raise DataUnavailableError(f"get {name}")
+
+    monkeypatch.setattr(tables, "load_table", unavailable)
+    monkeypatch.setattr(deep, "load", unavailable)
+    rows = tables.measure_tables(replace(TINY, tables=("ecoli",)), 0, quiet).rows
+    assert all(row.measured is None and row.note for row in rows)
+    assert next(row for row in rows if row.claim is claims.GAIN["ecoli"]).note == "get ecoli"
+    assert all(row.note == "get digits" for row in deep.measure_deep(TINY, 0, quiet).rows)
+
+
+def test_noise_features_defeat_completion():
+    assert blobs.agreement("noisy", "k-means++", 0) < 0.9 < blobs.agreement("corners", "k-means++", 0)
