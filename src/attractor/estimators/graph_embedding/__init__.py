@@ -1,0 +1,6 @@
+"""Embedding of the nodes of a graph by a modern Hopfield network that recalls a node from its context."""
+
+from attractor.estimators.graph_embedding.coarsening import Coarse, modularity
+from attractor.estimators.graph_embedding.embedding import HopfieldGraphEmbedding, RecalledNodes
+
+__all__ = ["Coarse", "HopfieldGraphEmbedding", "RecalledNodes", "modularity"]

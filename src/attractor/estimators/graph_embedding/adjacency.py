@@ -1,0 +1,160 @@
+"""Graphs as people have them, with any names of nodes: as a sparse matrix of the weights of edges, and the names of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array, csr_array, diags_array
+
+from attractor.estimators.graph_anomaly.edges import as_integers, is_networkx
+from attractor.validation import shorten
+
+ISOLATED = ("raise", "zero", "self")
+
+
+class Network(NamedTuple):
+    """`adjacency (n, n)` of positive weights in float64, row to column, and the `nodes` that its rows stand for."""
+
+    adjacency: csr_array
+    nodes: list[Hashable]
+
+
+def network_from(graph: Any, *, directed: bool = False) -> Network:
+    """Read a graph; parallel edges add up.
+
+    Args:
+        graph: one of
+
+            - a graph of NetworkX or igraph; the attribute `weight` of edges counts, where they have it, and in igraph `name` of
+              nodes;
+            - a sparse matrix or array of scipy `(n, n)`, whose nodes are 0 to n - 1;
+            - an edge index `(2, e)` of integers, NumPy or torch, with the nodes 0 to the largest;
+            - the `Data` of PyTorch Geometric: `edge_index`, `edge_weight` where it has it, and `num_nodes`;
+            - a list of edges `(u, v)` or `(u, v, weight)` between nodes with any hashable names.
+        directed: whether edges lead one way only. If not, `A` becomes the larger of `A` and its transpose, entry by entry, so an
+            edge may be given once or both ways.
+
+    Raises:
+        TypeError: a graph of another kind, or weights that are no numbers.
+        ValueError: no node, another shape, a negative node, or weights that are negative or not finite.
+
+    Example:
+        >>> network = network_from([("a", "b"), ("b", "c", 2.0)])
+        >>> network.nodes, network.adjacency.toarray().tolist()
+        (['a', 'b', 'c'], [[0.0, 1.0, 0.0], [1.0, 0.0, 2.0], [0.0, 2.0, 0.0]])
+    """
+    if hasattr(graph, "vcount") and hasattr(graph, "get_edgelist"):
+        ends, weights, nodes = from_igraph(graph)
+    elif is_networkx(graph):
+        ends, weights, nodes = from_pairs(graph.edges(data="weight", default=1.0), list(graph))
+        if not graph.is_directed():
+            other = ends[0] != ends[1]
+            ends = np.concatenate([ends, ends[::-1][:, other]], 1)
+            weights = np.concatenate([weights, weights[other]])
+    elif hasattr(graph, "tocoo"):
+        matrix = graph.tocoo()
+        if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"graph must be a square adjacency matrix, got shape {matrix.shape}")
+        ends, weights, nodes = np.stack([matrix.row, matrix.col]), matrix.data, list(range(matrix.shape[0]))
+    elif hasattr(graph, "edge_index"):
+        given = getattr(graph, "edge_weight", None)
+        ends, weights, nodes = from_index(graph.edge_index, getattr(graph, "num_nodes", None))
+        weights = weights if given is None else np.asarray(given)
+    elif isinstance(graph, np.ndarray | torch.Tensor):
+        ends, weights, nodes = from_index(graph, None)
+    elif isinstance(graph, Iterable) and not isinstance(graph, str | dict):
+        ends, weights, nodes = from_pairs(graph, [])
+    else:
+        raise TypeError(
+            "graph must be a graph of NetworkX or igraph, a scipy sparse matrix, an edge index (2, e), a PyTorch Geometric Data "
+            f"or a list of edges, got {type(graph).__name__}"
+        )
+    return checked(ends, weights, nodes, directed)
+
+
+def checked(ends: np.ndarray, weights: np.ndarray, nodes: list[Hashable], directed: bool) -> Network:
+    if weights.dtype.kind not in "biuf":
+        raise TypeError(f"weights of edges must be real numbers, got {weights.dtype}")
+    if weights.shape != ends.shape[1:]:
+        raise ValueError(f"graph must have one weight for each of its {ends.shape[1]} edges, got {weights.shape}")
+    if not nodes:
+        raise ValueError("graph must have at least one node, got none")
+    wrong = np.flatnonzero(~((weights >= 0) & np.isfinite(weights)))
+    if len(wrong):
+        raise ValueError(f"weights of edges must be finite and not negative, those of edges {shorten(wrong.tolist())} are not")
+    size = len(nodes)
+    adjacency = csr_array(coo_array((weights.astype(np.float64), (ends[0], ends[1])), shape=(size, size)))
+    if not directed:
+        adjacency = csr_array(adjacency.maximum(adjacency.T))
+    adjacency.eliminate_zeros()
+    adjacency.sort_indices()
+    return Network(adjacency, nodes)
+
+
+def from_igraph(graph: Any) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
+    ends = np.asarray(graph.get_edgelist(), dtype=np.int64).reshape(-1, 2).T
+    weights = np.asarray(graph.es["weight"]) if "weight" in graph.es.attributes() else np.ones(ends.shape[1])
+    nodes = list(graph.vs["name"]) if "name" in graph.vs.attributes() else list(range(graph.vcount()))
+    if not graph.is_directed():
+        other = ends[0] != ends[1]
+        ends, weights = np.concatenate([ends, ends[::-1][:, other]], 1), np.concatenate([weights, weights[other]])
+    return ends, weights, nodes
+
+
+def from_index(index: Any, count: int | None) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
+    ends = as_integers("graph", index).detach().cpu().numpy()
+    if ends.dtype.kind not in "iu":
+        raise TypeError(f"graph must be an edge index of integers, got {ends.dtype}")
+    if ends.ndim != 2 or len(ends) != 2:
+        raise ValueError(f"graph must be an edge index of shape (2, edges), got {ends.shape}; transpose a list of pairs")
+    size = int(ends.max(initial=-1)) + 1
+    if (ends.size and ends.min() < 0) or (count is not None and size > count):
+        raise ValueError(f"graph must join nodes from 0 to {count or size} - 1, got {ends.min()} to {ends.max()}")
+    return ends, np.ones(ends.shape[1]), list(range(size if count is None else int(count)))
+
+
+def from_pairs(edges: Iterable[Any], nodes: list[Hashable]) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
+    """Edges by names; nodes that are not yet among `nodes` follow in the order in which they come."""
+    place = {node: number for number, node in enumerate(nodes)}
+    ends, weights = [], []
+    for edge in edges:
+        if not isinstance(edge, tuple | list) or len(edge) not in (2, 3):
+            raise TypeError(f"graph must be a list of edges (u, v) or (u, v, weight), got {edge!r} among them")
+        ends.append([place.setdefault(node, len(place)) for node in edge[:2]])
+        weights.append(edge[2] if len(edge) == 3 else 1.0)
+    return np.asarray(ends, dtype=np.int64).reshape(-1, 2).T, np.asarray(weights or np.empty(0)), list(place)
+
+
+def with_ways_out(network: Network, isolated: str) -> tuple[Network, np.ndarray]:
+    """The network that walks go on, in which for `isolated="self"` lonely nodes have a loop, and which nodes `(n,)` are lonely.
+
+    Raises:
+        ValueError: no edge between two nodes, lonely nodes for `isolated="raise"`, or nodes that walks come to and cannot leave.
+    """
+    adjacency = network.adjacency
+    loops = adjacency.diagonal()
+    others = csr_array(adjacency - diags_array(loops))
+    leaving, coming = (np.asarray(others.sum(axis)).ravel() > 0 for axis in (1, 0))
+    lonely = ~(leaving | coming)
+    if lonely.all():
+        raise ValueError("graph must have an edge between two nodes, got none")
+    if isolated == "raise" and lonely.any():
+        names = some(network.nodes[row] for row in np.flatnonzero(lonely))
+        raise ValueError(f"graph must not have nodes without a neighbour, got {names}; or choose isolated='zero' or 'self'")
+    sinks = np.flatnonzero(coming & ~leaving)
+    if len(sinks):
+        names = some(network.nodes[row] for row in sinks)
+        raise ValueError(f"graph must have a way out of each node that has a way in, got none from {names}; or directed=False")
+    if isolated == "self":
+        adjacency = csr_array(adjacency + diags_array((lonely & (loops == 0)).astype(float)))
+        adjacency.eliminate_zeros()
+    return Network(adjacency, network.nodes), lonely
+
+
+def some(names: Iterable[Hashable]) -> str:
+    """The first few names, for an error message."""
+    found = [repr(name) for name in names]
+    return ", ".join(found[:8]) + (f", ... {len(found)} in all" if len(found) > 8 else "")
