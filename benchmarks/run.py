@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import clam
 import energy_step
 import energy_transformer
 import exactness
+import flyvec
 import import_time
+import imputer
 import machine
 import peak_memory
 import quality
@@ -37,6 +40,9 @@ SUBJECTS = {
     "energy transformer": energy_transformer,
     "sequence": sequence,
     "random features": random_features,
+    "clustering": clam,
+    "words": flyvec,
+    "imputer": imputer,
     "exactness": exactness,
     "import": import_time,
 }
