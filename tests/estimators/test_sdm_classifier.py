@@ -1,13 +1,15 @@
 """The sparse distributed memory as a continual classifier of scikit-learn."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from attractor.data import load
-from attractor.estimators import SDMClassifier
+from attractor.errors import AttractorWarning
+from attractor.estimators import SDMClassifier, sdm_classifier
 
 sklearn = pytest.importorskip("sklearn")
 from sklearn.base import clone  # noqa: E402  # after the skip
@@ -19,7 +21,9 @@ def digits(seed=0):
     return images.patterns.numpy(), images.labels.numpy(), tests.patterns.numpy(), tests.labels.numpy()
 
 
-@parametrize_with_checks([SDMClassifier(neurons=200, random_state=0)])
+@parametrize_with_checks(
+    [SDMClassifier(neurons=200, random_state=0), SDMClassifier(neurons=200, init_addresses="random", random_state=0)]
+)
 def test_scikit_learns_contract_is_kept(estimator, check):
     check(estimator)
 
@@ -79,6 +83,111 @@ def test_progress_is_told():
     assert told == [0, 0.25, 0.5, 0.75]
 
 
+@pytest.mark.parametrize("taught", ["fit", "partial_fit", "load"])
+def test_predicting_changes_nothing(taught, tmp_path):
+    X, y, X_test, _ = digits()
+    classifier = SDMClassifier(neurons=100, init_addresses="random", epochs=1, gaba_switch=100_000, random_state=0)
+    classifier = classifier.partial_fit(X, y, range(10)) if taught == "partial_fit" else classifier.fit(X, y)
+    before = classifier.decision_function(X_test)
+    if taught == "load":
+        classifier.save(tmp_path / "sdm")
+        classifier = SDMClassifier.load(tmp_path / "sdm")
+    state = {name: value.clone() for name, value in classifier.model_.state_dict().items()}
+    assert not any(module.training for module in classifier.model_.modules())
+    for _ in range(2):
+        assert np.array_equal(classifier.decision_function(X_test), before)
+    assert all(torch.equal(state[name], value) for name, value in classifier.model_.state_dict().items())
+
+
+def test_gradients_are_no_longer_than_one(monkeypatch):
+    X, y, *_ = digits()
+    lengths = []
+
+    class Watched(torch.optim.SGD):
+        def __init__(self, parameters, rate):
+            super().__init__(parameters, rate)
+            self.register_step_post_hook(lambda *_: lengths.append(torch.cat([one.grad.flatten() for one in parameters]).norm()))
+
+    monkeypatch.setattr(torch.optim, "SGD", Watched)
+    SDMClassifier(neurons=50, epochs=1, learning_rate=100.0, random_state=0).fit(X, y)
+    assert 0.999 < max(lengths) <= 1 + 1e-5
+
+
+def test_each_pass_of_partial_fit_has_another_order(monkeypatch):
+    X, y, *_ = digits()
+    classifier, seeds = SDMClassifier(neurons=50, random_state=0), []
+    learner = sdm_classifier.SequentialLearner
+    monkeypatch.setattr(
+        sdm_classifier, "SequentialLearner", lambda *given, **named: seeds.append(named["seed"]) or learner(*given, **named)
+    )
+    for _ in range(3):
+        classifier.partial_fit(X, y, range(10))
+    assert len(set(seeds)) == 3
+
+
+def test_constant_features_say_nothing_whatever_rounding_leaves_of_them():
+    X, y, X_test, y_test = digits()
+    for noise in (0.0, 1e-8):
+        constant = 0.1 + noise * np.random.default_rng(0).standard_normal((len(X), 1))
+        wide = np.hstack([X, constant]).astype(np.float32)
+        classifier = SDMClassifier(neurons=400, epochs=3, random_state=0).fit(wide, y)
+        assert classifier.scale_[-1] == 1 and classifier.mean_[-1] == pytest.approx(0.1)
+        with_constant, shifted = (np.hstack([X_test, np.full((len(X_test), 1), at)]).astype(np.float32) for at in (0.1, 0.1001))
+        assert np.abs(classifier.decision_function(with_constant) - classifier.decision_function(shifted)).max() < 1e-3
+        assert classifier.score(shifted, y_test) > 0.8
+
+
+@pytest.mark.parametrize("centre", [True, False])
+@pytest.mark.parametrize("size", [1e-20, 1e20])
+def test_the_unit_of_the_features_does_not_matter(centre, size):
+    X, y, X_test, _ = digits()
+    settings = {"neurons": 100, "epochs": 1, "centre": centre, "random_state": 0}
+    plain = SDMClassifier(**settings).fit(X, y)
+    other = SDMClassifier(**settings).fit((X * np.float32(size)).astype(np.float32), y)
+    assert (plain.predict(X_test) == other.predict((X_test * np.float32(size)).astype(np.float32))).mean() > 0.99
+
+
+def test_a_first_batch_that_cannot_show_everything_is_warned_of():
+    X, y, *_ = digits()
+    with pytest.warns(AttractorWarning, match="32 items for 100 neurons, of 10 classes out of 10"):
+        SDMClassifier(neurons=100).partial_fit(X[:32], y[:32], range(10))
+    two = np.isin(y, (0, 1))
+    with pytest.warns(AttractorWarning, match="of 2 classes out of 10"):
+        SDMClassifier(neurons=100).partial_fit(X[two], y[two], range(10))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SDMClassifier(neurons=100).partial_fit(X, y, range(10)).partial_fit(X[:5], y[:5])
+        SDMClassifier(neurons=100, init_addresses=X).partial_fit(X[two], y[two], range(10))
+        SDMClassifier(neurons=100, init_addresses="random").partial_fit(X[:32], y[:32], range(10))
+
+
+@pytest.mark.parametrize(("centre", "message"), [(True, "X must have rows that differ"), (False, "X must have rows with positive")])
+def test_a_first_batch_without_directions_is_refused_by_name(centre, message):
+    with pytest.raises(ValueError, match=message):
+        SDMClassifier(centre=centre).partial_fit(np.zeros((1, 4)), [0], [0, 1])
+
+
+def test_names_of_features_are_saved(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X, y, *_ = digits()
+    frame = pandas.DataFrame(X[:, :30:10], columns=["a", "b", "c"])
+    SDMClassifier(neurons=50, epochs=1, random_state=0).fit(frame, y).save(tmp_path / "sdm")
+    loaded = SDMClassifier.load(tmp_path / "sdm")
+    assert loaded.feature_names_in_.tolist() == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="feature names"):
+        loaded.predict(frame[["c", "b", "a"]])
+
+
+def test_settings_that_do_not_fit_what_was_saved_make_nothing(tmp_path, monkeypatch):
+    X, y, *_ = digits()
+    classifier = SDMClassifier(neurons=50, epochs=1, random_state=0).fit(X, y)
+    classifier.neurons = 10**9
+    classifier.save(tmp_path / "sdm")
+    monkeypatch.setattr(sdm_classifier, "SDMLP", None)
+    with pytest.raises(ValueError, match="weights of the shapes"):
+        SDMClassifier.load(tmp_path / "sdm")
+
+
 def test_saved_classifier_answers_alike_and_goes_on(tmp_path):
     X, y, X_test, _ = digits()
     classifier = SDMClassifier(neurons=100, epochs=1, init_addresses=X[:80], random_state=0).fit(X, y)
@@ -101,9 +210,13 @@ def test_saved_classifier_answers_alike_and_goes_on(tmp_path):
     [
         ({"neurons": 10, "k": 10}, "k must be below"),
         ({"k": 0}, "k must be"),
-        ({"gaba_switch": 0}, "switch"),
+        ({"gaba_switch": 0}, "gaba_switch must be"),
         ({"init_addresses": "nowhere"}, "init_addresses"),
+        ({"init_addresses": None}, "init_addresses must be 'data', 'random' or an array, got None"),
         ({"init_addresses": np.ones((3, 5))}, "64 features"),
+        ({"init_addresses": np.ones((3, 64))}, "init_addresses must have rows that differ"),
+        ({"init_addresses": np.zeros((3, 64)), "centre": False}, "init_addresses must have rows with positive entries"),
+        ({"init_addresses": -np.ones((3, 64)), "centre": False}, "as init_addresses with centre=False"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"epochs": 0}, "epochs"),
     ],

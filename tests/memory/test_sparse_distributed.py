@@ -1,12 +1,15 @@
 """Kanerva's sparse distributed memory."""
 
+import json
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
 from attractor.memory import MEMORIES, SparseDistributedMemory
 from attractor.memory.sparse_distributed import locations, radius_for, reached_share
+from attractor.memory.sparse_distributed.radius import radii_for
 from attractor.testing import check_memory
 
 make = partial(SparseDistributedMemory, 64, locations=1500, activation=0.02)
@@ -50,7 +53,7 @@ def test_radius_of_kanervas_example_follows_the_rule():
 
 def test_as_many_locations_are_active_as_the_rule_says():
     memory, cues = SparseDistributedMemory(256, locations=4000, activation=0.01, seed=1), bipolar(200, 256)
-    (active,) = (block for _, block in locations.active_blocks(memory.addresses, cues, None, memory._radii(cues, None)))
+    (active,) = (block for _, block in locations.active_blocks(memory.addresses, cues, None, radii_for(cues, None, 0.01)))
     expected = 4000 * reached_share(256, memory.radius)
     # the cues share their locations: the deviation of one cue is the safe one, over the root of the cues
     deviation = (expected / len(cues)) ** 0.5
@@ -162,8 +165,8 @@ def test_half_of_a_pattern_recalls_the_other_half():
 def test_radius_shrinks_with_what_is_known():
     memory = make()
     known = torch.arange(64) < torch.tensor([[64], [32], [5]])
-    assert memory._radii(bipolar(3), known).flatten().tolist() == [radius_for(width, 0.02) for width in (64, 32, 5)]
-    assert memory._radii(bipolar(3), None).tolist() == [[memory.radius]]
+    assert radii_for(bipolar(3), known, 0.02).flatten().tolist() == [radius_for(width, 0.02) for width in (64, 32, 5)]
+    assert radii_for(bipolar(3), None, 0.02).tolist() == [[memory.radius]]
 
 
 def test_cue_that_reaches_no_location_comes_back_and_is_not_accepted():
@@ -173,6 +176,32 @@ def test_cue_that_reaches_no_location_comes_back_and_is_not_accepted():
     found = memory.recall(torch.cat([pattern, -pattern]))
     assert found.accepted.tolist() == [True, False]
     assert torch.equal(found.patterns, torch.cat([pattern, -pattern]))
+
+
+def test_nothing_is_read_with_what_a_refused_cue_left_unknown():
+    memory, pattern = SparseDistributedMemory(64, locations=5, activation=1e-6), bipolar(1)
+    known = torch.arange(64)[None] < 60
+    # reading on with ones in the unknown entries would reach a location
+    memory.addresses[0] = torch.where(known, pattern, 1)[0].to(torch.int8)
+    memory.store(memory.addresses[:1].float())
+    cue = torch.where(known, pattern, torch.nan)
+    cue[0, : radius_for(64, 1e-6) - 1] *= -1
+    found = memory.recall(cue, known)
+    assert memory.recall(torch.where(known, cue, 1)).accepted.tolist() == [True]
+    assert found.accepted.tolist() == [False] and found.steps.tolist() == [1]
+    assert torch.equal(found.patterns, torch.where(known, cue, 1))
+
+
+def test_autocast_changes_no_bit():
+    # wider than the whole numbers that bfloat16 holds
+    memory, other = (SparseDistributedMemory(600, locations=500, activation=0.05) for _ in range(2))
+    patterns = bipolar(20, 600)
+    memory.store(patterns)
+    plain = memory.recall(flipped(patterns, 0.2), max_steps=1).patterns
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        other.store(patterns)
+        assert torch.equal(memory.recall(flipped(patterns, 0.2), max_steps=1).patterns, plain)
+    assert torch.equal(other.counters, memory.counters)
 
 
 def test_values_are_read_out_in_the_place_of_patterns():
@@ -190,6 +219,35 @@ def test_sequences_are_followed():
     assert walk.shape == (1, 29, 256) and torch.equal(walk[0], patterns[1:])
     with pytest.raises(TypeError, match="value_dim"):
         make().replay(bipolar(1), 2)
+
+
+def test_walk_that_reaches_no_location_stays_where_it_is():
+    memory, patterns = SparseDistributedMemory(64, locations=200, activation=1e-6, value_dim=64), bipolar(1, seed=1)
+    memory.store(memory.addresses[:1].float(), patterns)
+    assert not memory.recall(patterns).accepted.any()
+    walk = memory.replay(memory.addresses[:1].float(), 3)
+    assert torch.equal(walk, patterns.expand(1, 3, 64))
+
+
+@pytest.mark.parametrize(("name", "value"), [("locations", 10**13), ("value_dim", 10**12), ("dim", 10**12), ("locations", "a")])
+def test_settings_that_do_not_fit_what_was_saved_make_nothing(name, value, tmp_path):
+    memory = make(value_dim=5)
+    memory.save(tmp_path / "memory")
+    settings = json.loads((tmp_path / "memory" / "memory.json").read_text())
+    settings["configuration"][name] = value
+    (tmp_path / "memory" / "memory.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"must fit what was saved|locations must be an integer"):
+        SparseDistributedMemory.load(tmp_path / "memory")
+
+
+def test_activation_of_numpy_is_a_number(tmp_path):
+    memory = SparseDistributedMemory(64, locations=50, activation=np.float32(0.01))
+    assert memory.radius == radius_for(64, 0.01) == radius_for(64, np.float32(0.01))
+    memory.store(bipolar(1))
+    memory.save(tmp_path / "memory")
+    assert SparseDistributedMemory.load(tmp_path / "memory").activation == pytest.approx(0.01)
+    with pytest.raises(TypeError, match="seed must be an integer, got str"):
+        SparseDistributedMemory(64, seed="a")
 
 
 def test_saved_memory_keeps_addresses_and_bound(tmp_path):

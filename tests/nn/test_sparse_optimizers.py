@@ -128,6 +128,19 @@ def test_closure_gives_the_loss_and_no_gradient_no_step():
     assert torch.equal(weight, torch.zeros(2, 2)) and torch.equal(idle, torch.ones(2))
 
 
+def test_saved_numbers_of_steps_keep_their_precision():
+    weight = torch.nn.Parameter(torch.zeros(2, 2, dtype=torch.bfloat16))
+    optimizer = RowSparseAdam([weight], 1e-3)
+    for _ in range(300):
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+    other = RowSparseAdam([weight], 1e-3)
+    other.load_state_dict(deepcopy(optimizer.state_dict()))
+    other.step()
+    # 300 and 301 are no numbers of bfloat16
+    assert other.state[weight]["steps"].tolist() == [301, 301]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

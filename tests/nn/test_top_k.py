@@ -26,6 +26,12 @@ def test_nan_is_the_largest_and_no_rows_are_no_error():
     assert largest(torch.empty(0, 5), 2).shape == (0, 2)
 
 
+def test_vmap_adds_a_batch():
+    values = torch.randint(0, 3, (4, 5, 6), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(torch.func.vmap(lambda rows: largest(rows, 2))(values), largest(values, 2))
+    assert torch.equal(torch.func.vmap(lambda rows: largest(rows, 2), 1, 1)(values), largest(values, 2))
+
+
 def test_result_carries_no_gradient():
     assert not largest(torch.rand(3, requires_grad=True), 2).requires_grad
 

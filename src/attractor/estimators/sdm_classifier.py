@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.sdm_features import mean_and_scale, refuse_negative, split_signs, warn_of_few
 from attractor.estimators.sequential import SequentialLearner
 from attractor.nn import SDMLP
 from attractor.validation import check_count, check_positive
@@ -39,11 +40,13 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
     Args:
         neurons: in the hidden layer.
         k: how many of them answer to an item.
-        init_addresses: where addresses start. `"data"`: at items of the first fit, neurons beyond their number at random. An array
-            `(n, features)`: at its rows. `"random"`: anywhere, with the GABA switch, which excites neurons until they have learned.
+        init_addresses: where addresses start. `"data"`: at items of `fit`, or of the first batch that `partial_fit` is given, and
+            no later one; neurons beyond their number stay at random. An array `(n, features)`: at its rows. `"random"`: anywhere,
+            with the GABA switch, which excites neurons until they have learned.
         centre: standardise features, and split each into what lies above its mean and what lies below, as a neuron knows no
-            negative input. False takes features as they are, of which only the direction counts: for pixels, counts and others
-            that are never negative.
+            negative input; where there are only a few features this costs accuracy. False takes features as they are, of which only
+            the direction counts: for pixels, counts and others that are never negative; negative ones are refused, and items that
+            differ in length alone are the same.
         gaba_switch: activations after which a neuron of random address is inhibited in full.
         epochs: over the data in `fit`; `partial_fit` passes over them once.
         batch_size: items a step.
@@ -58,6 +61,8 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         n_features_in_: number of features.
 
     Example:
+        The first batch shows two of ten classes: what the others look like must be said by unlabelled items.
+
         >>> from sklearn.datasets import load_digits
         >>> X, y = load_digits(return_X_y=True)
         >>> classifier = SDMClassifier(neurons=400, init_addresses=X[:400], centre=False, random_state=0)
@@ -105,15 +110,15 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         X, y = validate_data(fresh, X, y, dtype=PRECISIONS)
         check_classification_targets(y)
         items = fresh._start(X, unique_labels(y))
-        fresh._learn(items, fresh._numbers(y), check_count("epochs", self.epochs))
+        fresh._learn(items, y, check_count("epochs", self.epochs))
         self.__dict__ = fresh.__dict__
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Go on learning: one pass over `X (n, features)` and `y (n,)`, which may hold some of the classes only.
 
-        The first call sets the addresses, and the mean and scale of each feature: by `init_addresses` where that is an array, by
-        `X` otherwise.
+        The first call sets the addresses, and the mean and scale of each feature, once and for all: by `init_addresses` where that
+        is an array, by `X` otherwise.
 
         Args:
             X: features.
@@ -123,6 +128,9 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         Raises:
             ValueError: as `fit`, `classes` missing in the first call or other ones later, or a label that is none of them; nothing
                 has changed then.
+
+        Warns:
+            AttractorWarning: the first call sets addresses from items that are fewer than the neurons, or lack some of the classes.
         """
         first = not hasattr(self, "model_")
         fresh = copy(self)
@@ -138,11 +146,13 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             raise ValueError(f"y must hold labels of classes only, {known.tolist()}, got {strange.tolist()}")
         if first:
             items = fresh._start(X, known)
+            if isinstance(self.init_addresses, str) and not self._is_random:
+                warn_of_few(y, self.neurons, known)
         else:
             # what raises half-way must leave the model of before
             fresh.model_ = deepcopy(self.model_)
             items = fresh._encoded(X)
-        fresh._learn(items, fresh._numbers(y), 1)
+        fresh._learn(items, y, 1)
         self.__dict__ = fresh.__dict__
         return self
 
@@ -168,14 +178,14 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             TypeError: labels that are neither numbers nor strings, or a random state that is no number.
         """
         check_is_fitted(self)
-        array = not isinstance(self.init_addresses, str)
         settings = copy(self)
         settings.progress = None
         # an array has served its purpose once the addresses are set
-        settings.init_addresses = "data" if array else self.init_addresses
+        settings.init_addresses = self.init_addresses if isinstance(self.init_addresses, str) else "data"
         state = {f"model.{name}": value for name, value in self.model_.state_dict().items()}
         state |= {name: torch.from_numpy(getattr(self, name)) for name in ("mean_", "scale_")}
         extra = {"classes": self.classes_.tolist(), "labels": str(self.classes_.dtype), "seed": self._seed}
+        extra["features"] = self.feature_names_in_.tolist() if hasattr(self, "feature_names_in_") else None
         save_estimator(settings, path, state, extra)
 
     @classmethod
@@ -193,7 +203,13 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             loaded.mean_, loaded.scale_ = (state.pop(name).numpy() for name in ("mean_", "scale_"))
             loaded.n_features_in_, loaded._seed = len(loaded.mean_), int(extra["seed"])
             weights = {name.removeprefix("model."): value for name, value in state.items()}
-            loaded.model_ = loaded._model(weights["values"].dtype)
+            if extra["features"] is not None:
+                loaded.feature_names_in_ = np.array(extra["features"], dtype=object)
+            wanted = {"values": (loaded.neurons, len(loaded.classes_)), "hidden.addresses": (loaded.neurons, loaded._width)}
+            # settings may come from anyone: no model is made that is larger than what was saved
+            if any(tuple(weights[name].shape) != shape for name, shape in wanted.items()):
+                raise ValueError(f"{path} must hold weights of the shapes {wanted}")
+            loaded.model_ = loaded._model(weights["values"].dtype).eval()
             loaded.model_.load_state_dict(weights)
         except (KeyError, TypeError, RuntimeError, AttributeError) as error:
             raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
@@ -210,14 +226,16 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             raise ValueError(f"y must hold at least two classes, got one class: {classes.tolist()}")
         self.classes_ = classes
         seen = self._seen(X)
-        self.mean_, self.scale_ = seen.mean(0), seen.std(0)
-        self.scale_[self.scale_ == 0] = 1
+        self.mean_, self.scale_ = mean_and_scale(seen)
         self._seed = int(check_random_state(self.random_state).randint(2**31))
         self.model_ = self._model(torch.float64 if X.dtype == np.float64 else torch.float32)
         items = self._encoded(X)
         if not self._is_random:
-            generator = torch.Generator().manual_seed(self._seed)
-            self.model_.init_addresses(items if seen is X else self._encoded(seen), generator=generator)
+            name, places = ("X", items) if seen is X else ("init_addresses", self._encoded(seen, "init_addresses"))
+            if not bool((places > 0).any()):
+                kind = "rows that differ" if self.centre else "rows with positive entries"
+                raise ValueError(f"{name} must have {kind} to set addresses to, got none among {len(seen)}")
+            self.model_.init_addresses(places, generator=torch.Generator().manual_seed(self._seed))
         return items
 
     @property
@@ -226,7 +244,7 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
 
     def _seen(self, X: np.ndarray) -> np.ndarray:
         """The items that the first addresses come from."""
-        if isinstance(self.init_addresses, str):
+        if self.init_addresses is None or isinstance(self.init_addresses, str):
             if self.init_addresses not in ("data", "random"):
                 raise ValueError(f"init_addresses must be 'data', 'random' or an array, got {self.init_addresses!r}")
             return X
@@ -235,10 +253,14 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             raise ValueError(f"init_addresses must have {X.shape[1]} features like X, got shape {seen.shape}")
         return seen
 
+    @property
+    def _width(self) -> int:
+        """Of the inputs of the model."""
+        return self.n_features_in_ * (2 if self.centre else 1)
+
     def _model(self, dtype: torch.dtype) -> SDMLP:
-        features = self.n_features_in_ * (2 if self.centre else 1)
         return SDMLP(
-            features,
+            self._width,
             len(self.classes_),
             neurons=self.neurons,
             k=self.k,
@@ -248,7 +270,7 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             generator=torch.Generator().manual_seed(self._seed),
         ).to(dtype)
 
-    def _learn(self, items: Tensor, labels: Tensor, epochs: int) -> None:
+    def _learn(self, items: Tensor, y: np.ndarray, epochs: int) -> None:
         learner = SequentialLearner(
             self.model_,
             optimizer=lambda parameters: self._optimizer(list(parameters)),
@@ -258,7 +280,7 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             seed=self._seed,
             progress=lambda task, epoch: None if self.progress is None else self.progress(epoch / epochs),
         )
-        learner.fit_task(items, labels)
+        learner.fit_task(items, torch.from_numpy(np.searchsorted(self.classes_, y)))
         self.model_.eval()
         # the next pass has another order
         self._seed += 1
@@ -274,17 +296,10 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         items = self._encoded(validate_data(self, X, dtype=PRECISIONS, reset=False))
         return torch.cat([self.model_(some) for some in items.split(1024)]).double()
 
-    def _encoded(self, X: np.ndarray) -> Tensor:
+    def _encoded(self, X: np.ndarray, name: str = "X") -> Tensor:
         """Features without a sign, in the precision of the model."""
-        if self.centre:
-            scores = (X - self.mean_) / self.scale_
-            X = np.hstack([scores.clip(min=0), (-scores).clip(min=0)])
-        elif X.min() < 0:
-            raise ValueError(f"Negative values in data passed to SDMClassifier with centre=False, the least is {X.min():g}")
+        X = split_signs(X, self.mean_, self.scale_) if self.centre else refuse_negative(X, name)
         return torch.tensor(X, dtype=self.model_.values.dtype)
-
-    def _numbers(self, y: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.searchsorted(self.classes_, y))
 
 
 def clip(parameters: list[nn.Parameter]) -> None:

@@ -144,13 +144,21 @@ class RowSparseAdam(RowSparseOptimizer):
         }
         super().__init__(parameters, defaults)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `torch.optim`, but numbers of steps keep their precision: rounded to that of a bfloat16 weight they stand still."""
+        super().load_state_dict(state_dict)
+        for saved, group in zip(state_dict["param_groups"], self.param_groups, strict=True):
+            for number, parameter in zip(saved["params"], group["params"], strict=True):
+                if number in state_dict["state"]:
+                    self.state[parameter]["steps"] = state_dict["state"][number]["steps"].to(parameter.device, copy=True)
+
     def move(self, values: Tensor, gradient: Tensor, rows: Tensor, group: dict[str, Any], state: dict[str, Any]) -> None:
         if not state:
             state |= {"first": torch.zeros_like(values), "second": torch.zeros_like(values)}
             state["steps"] = torch.zeros(len(values), dtype=torch.float64, device=values.device)
         decays = group["betas"]
         state["steps"][rows] += 1
-        steps = state["steps"][rows].double().reshape(-1, *[1] * (values.dim() - 1))
+        steps = state["steps"][rows].reshape(-1, *[1] * (values.dim() - 1))
         first = state["first"][rows].lerp_(gradient, 1 - decays[0])
         second = state["second"][rows].mul_(decays[1]).addcmul_(gradient, gradient, value=1 - decays[1])
         state["first"][rows], state["second"][rows] = first, second

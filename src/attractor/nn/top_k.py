@@ -6,6 +6,8 @@ layer can only be repeated when that choice is fixed: here the lower index wins.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,7 @@ from attractor.validation import check_count
 def largest(values: Tensor, k: int) -> Tensor:
     """Indices of the `k` largest entries along the last axis, largest first, equal entries in the order of their indices.
 
-    Exactly `k` indices come back, also where fewer entries are positive. They carry no gradient.
+    Exactly `k` indices come back, also where fewer entries are positive. They carry no gradient; `torch.func.vmap` works.
 
     Args:
         values: real numbers, `(..., n)`; NaN counts as larger than everything, as in `torch.topk`.
@@ -36,8 +38,33 @@ def largest(values: Tensor, k: int) -> Tensor:
     k = check_count("k", k)
     if values.dim() == 0 or k > values.shape[-1]:
         raise ValueError(f"values must have a last axis of at least k = {k} entries, got shape {tuple(values.shape)}")
+    chosen: Tensor = Largest.apply(values.detach(), k)
+    return chosen
+
+
+class Largest(torch.autograd.Function):
+    """`largest` in the eyes of `torch.func`: one more axis of a batch is one more axis in front, so that ties can be looked at."""
+
+    @staticmethod
+    def forward(values: Tensor, k: int) -> Tensor:
+        return _largest(values, k)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[None, None]:
+        return None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int, None], values: Tensor, k: int) -> tuple[Tensor, int]:
+        return largest(values.movedim(in_dims[0], 0), k), 0
+
+
+def _largest(values: Tensor, k: int) -> Tensor:
     width = values.shape[-1]
-    flat = values.detach().reshape(-1, width)
+    flat = values.reshape(-1, width)
     if k == width:
         return _ordered(flat, k).reshape(values.shape)
     top, indices = torch.topk(flat, k + 1, dim=-1)

@@ -8,6 +8,7 @@ exact: neither the block size nor the order changes a bit.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -32,7 +33,10 @@ def active_blocks(addresses: Tensor, cues: Tensor, known: Tensor | None, radius:
     size = max(1, NUMBERS_PER_BLOCK // max(*cues.shape))
     for start in range(0, len(addresses), size):
         block = slice(start, start + size)
-        yield block, compared @ addresses[block].to(cues.dtype).T >= least
+        # under autocast the product would be rounded, and no longer a whole number
+        with torch.autocast(cues.device.type, enabled=False):
+            active = compared @ addresses[block].to(cues.dtype).T >= least
+        yield block, active
 
 
 def sums(active: Tensor, rows: Tensor) -> Tensor:
@@ -42,3 +46,24 @@ def sums(active: Tensor, rows: Tensor) -> Tensor:
         return torch.zeros(len(active), rows.shape[1], dtype=torch.float64, device=rows.device)
     counts = active.sum(-1)
     return embedding_bag(chosen, rows.double(), counts.cumsum(0) - counts, mode="sum")
+
+
+def read(addresses: Tensor, counters: Tensor, cues: Tensor, known: Tensor | None, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """The sums `(b, m)` of the `counters (locations, m)` of active locations, and whether there are any, `(b,)`."""
+    found = torch.zeros(len(cues), counters.shape[1], dtype=torch.float64, device=cues.device)
+    reached = torch.zeros(len(cues), dtype=torch.bool, device=cues.device)
+    for block, active in active_blocks(addresses, cues, known, radius):
+        found += sums(active, counters[block])
+        reached |= active.any(-1)
+    return found, reached
+
+
+def check_held(folder: Path, locations: int, dim: int, width: int) -> None:
+    """Settings may come from anyone: nothing shall be made that is larger than what was saved in `folder`.
+
+    Raises:
+        ValueError: so many addresses of 1 byte an entry and counters of 4 have no place in its file.
+    """
+    held = max((file.stat().st_size for file in folder.glob("*.safetensors")), default=0)
+    if locations * (dim + 4 * width) > held:
+        raise ValueError(f"configuration must fit what was saved, {held} bytes, got {locations} locations of {dim} and {width}")

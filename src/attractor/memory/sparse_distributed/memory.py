@@ -17,9 +17,9 @@ from torch import Tensor
 
 from attractor.memory.base import BIPOLAR, IfPresent, Memory, register
 from attractor.memory.recall import Recall, Trace
-from attractor.memory.sparse_distributed.locations import active_blocks, sums
-from attractor.memory.sparse_distributed.radius import radius_for
-from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_shape
+from attractor.memory.sparse_distributed.locations import active_blocks, check_held, read, sums
+from attractor.memory.sparse_distributed.radius import radii_for, radius_for
+from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_positive, check_shape
 
 NUMBERS_PER_BATCH = 2**21
 SETTINGS = {"dim", "locations", "activation", "value_dim", "bound"}
@@ -47,7 +47,7 @@ class SparseDistributedMemory(Memory):
         counters: `(locations, dim or value_dim)`, int32.
 
     Raises:
-        TypeError, ValueError: a width, number or bound below 1, or an activation that is not in (0, 1].
+        TypeError, ValueError: a width, number or bound below 1, a negative seed, or an activation that is not in (0, 1].
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
@@ -79,8 +79,9 @@ class SparseDistributedMemory(Memory):
         self.dim, self.locations = check_count("dim", dim), check_count("locations", locations)
         self.value_dim = None if value_dim is None else check_count("value_dim", value_dim)
         self.bound = None if bound is None else check_count("bound", bound)
-        self.radius, self.activation = radius_for(dim, activation), activation
-        generator = torch.Generator().manual_seed(seed)
+        self.activation = check_positive("activation", activation)
+        self.radius = radius_for(self.dim, self.activation)
+        generator = torch.Generator().manual_seed(check_count("seed", seed, 0))
         addresses = torch.randint(0, 2, (locations, dim), generator=generator, dtype=torch.int8) * 2 - 1
         self.register_buffer("addresses", addresses)
         self.register_buffer("counters", torch.zeros(locations, value_dim or dim, dtype=torch.int32))
@@ -162,7 +163,7 @@ class SparseDistributedMemory(Memory):
         """Read with the cues, and again with what was read until it no longer changes; values are read once.
 
         A bit whose sum is zero stays as it is; one of a value is then 1. A cue that activates no location comes back as given (its
-        value is 1 everywhere) with `accepted` False.
+        value is 1 everywhere) with `accepted` False; what is unknown of it is then 1, and is not read with.
 
         Args:
             cues: `(b, dim)` of -1 and 1; what stands at unknown entries is never read.
@@ -190,6 +191,8 @@ class SparseDistributedMemory(Memory):
     def replay(self, cues: Tensor, steps: int) -> Tensor:
         """The states `(b, steps, dim)` after each of `steps` steps along stored sequences, from `cues (b, dim)` on.
 
+        A walk that comes to where no location is active stays there: from then on its states are equal.
+
         Raises:
             TypeError: the memory has no values of the width of its patterns.
             ValueError: as `recall`.
@@ -205,7 +208,9 @@ class SparseDistributedMemory(Memory):
             raise TypeError(f"value_dim must be dim = {self.dim} to follow sequences, got {self.value_dim}")
         states = [cues]
         for _ in range(check_count("steps", steps)):
-            states.append(self.recall(states[-1]).patterns)
+            found = self.recall(states[-1])
+            assert found.accepted is not None
+            states.append(torch.where(found.accepted[:, None], found.patterns, states[-1]))
         return torch.stack(states[1:], 1)
 
     def configuration(self, folder: Path) -> dict[str, Any]:
@@ -215,6 +220,9 @@ class SparseDistributedMemory(Memory):
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
         if set(configuration) != SETTINGS:
             raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
+        locations, dim = check_count("locations", configuration["locations"]), check_count("dim", configuration["dim"])
+        width = check_count("value_dim", configuration["value_dim"] or dim)
+        check_held(folder, locations, dim, width)
         return cls(**configuration)
 
     def _associate(self, states: Tensor, known: Tensor | None, max_steps: int, keep_trace: bool) -> Recall:
@@ -224,6 +232,8 @@ class SparseDistributedMemory(Memory):
         if known is not None:
             found, accepted = self._read(states, known)
             states = torch.where(known, states, torch.where(found < 0, -1.0, 1.0))
+            # the unknown entries of what reached no location are no answer to read on with
+            converged = ~accepted
         way = [states]
         for _ in range(max_steps - int(known is not None)):
             active = (~converged).nonzero().flatten()
@@ -247,23 +257,18 @@ class SparseDistributedMemory(Memory):
         """One read of the values under `cues (b, dim)`."""
         found, reached = self._read(cues, known)
         values = torch.where(found < 0, -1.0, 1.0)
-        steps = torch.ones(len(cues), dtype=torch.int64, device=cues.device)
         trace = Trace(values[None], None) if keep_trace else None
-        return Recall(values, None, None, None, reached, None, steps, torch.ones_like(reached), trace)
+        once = reached.new_ones(len(cues), dtype=torch.int64)
+        return Recall(values, None, None, None, reached, None, once, torch.ones_like(reached), trace)
 
     def _read(self, cues: Tensor, known: Tensor | None) -> tuple[Tensor, Tensor]:
         """The sums `(b, m)` of the counters of active locations, and whether there are any, `(b,)`."""
-        found = torch.zeros(len(cues), self.counters.shape[1], dtype=torch.float64, device=cues.device)
-        reached = torch.zeros(len(cues), dtype=torch.bool, device=cues.device)
-        for block, active in active_blocks(self.addresses, cues, known, self._radii(cues, known)):
-            found += sums(active, self.counters[block])
-            reached |= active.any(-1)
-        return found, reached
+        return read(self.addresses, self.counters, cues, known, radii_for(cues, known, self.activation))
 
     @torch.no_grad()
     def _write(self, patterns: Tensor, values: Tensor) -> None:
         keys, values = patterns.detach().float(), values.detach()
-        for block, active in active_blocks(self.addresses, keys, None, self._radii(keys, None)):
+        for block, active in active_blocks(self.addresses, keys, None, radii_for(keys, None, self.activation)):
             counters = self.counters[block]
             if self.bound is None:
                 counters += sums(active.T, values).to(counters.dtype)
@@ -272,28 +277,16 @@ class SparseDistributedMemory(Memory):
             for chosen, value in zip(active, values.to(counters.dtype), strict=True):
                 counters[chosen] = (counters[chosen] + value).clamp_(-self.bound, self.bound)
 
-    def _radii(self, cues: Tensor, known: Tensor | None) -> Tensor:
-        """The radius for each cue, `(b, 1)`: with fewer entries compared it shrinks, so that as many locations are active."""
-        if known is None:
-            return torch.full((1, 1), self.radius, device=cues.device)
-        widths, place = known.sum(-1).unique(return_inverse=True)
-        radii = [radius_for(width, self.activation) for width in widths.tolist()]
-        return torch.tensor(radii, device=cues.device)[place][:, None]
-
-    def _check_patterns(self, name: str, patterns: Tensor, width: int) -> None:
-        check_matrix(name, patterns, width)
-        self.domain.check(name, patterns)
-
     def _check_values(self, patterns: Tensor, values: Tensor | None) -> Tensor:
         """What is to be added under `patterns`, once both are as they should be."""
-        self._check_patterns("patterns", patterns, self.dim)
+        self.domain.check("patterns", check_matrix("patterns", patterns, self.dim))
         if self.value_dim is None:
             if values is not None:
                 raise TypeError(f"values must be None: this {type(self).__name__} has no value_dim")
             return patterns
         if values is None:
             raise ValueError(f"values must be given, of width {self.value_dim}, got None")
-        self._check_patterns("values", values, self.value_dim)
+        self.domain.check("values", check_matrix("values", values, self.value_dim))
         if len(values) != len(patterns):
             raise ValueError(f"values must be one for each of {len(patterns)} patterns, got {len(values)}")
         return values

@@ -9,6 +9,9 @@ from fractions import Fraction
 from functools import lru_cache
 from math import comb
 
+import torch
+from torch import Tensor
+
 from attractor.validation import check_count, check_positive
 
 
@@ -26,13 +29,22 @@ def radius_for(dim: int, activation: float) -> int:
     check_count("dim", dim)
     if check_positive("activation", activation) > 1:
         raise ValueError(f"activation must be at most 1, got {activation!r}")
-    wanted, total, ways = Fraction(activation) * 2**dim, 0, 1
+    wanted, total, ways = Fraction(float(activation)) * 2**dim, 0, 1
     for distance in range(dim + 1):
         total += ways
         if total >= wanted:
             return distance
         ways = ways * (dim - distance) // (distance + 1)
     return dim
+
+
+def radii_for(cues: Tensor, known: Tensor | None, activation: float) -> Tensor:
+    """The radius for each of `cues (b, dim)`, `(b, 1)`: it shrinks with what is `known`, so that as many locations are active."""
+    if known is None:
+        return torch.full((1, 1), radius_for(cues.shape[1], activation), device=cues.device)
+    widths, place = known.sum(-1).unique(return_inverse=True)
+    radii = [radius_for(width, activation) for width in widths.tolist()]
+    return torch.tensor(radii, device=cues.device)[place][:, None]
 
 
 def reached_share(dim: int, radius: int) -> float:

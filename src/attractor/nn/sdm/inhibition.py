@@ -30,20 +30,21 @@ class GabaTopK(nn.Module):
         neurons: N, width of the input.
         k: how many win, below N. Fewer do where fewer have a positive drive, or where the k-th and the next are equal
             (`"mask"` then takes the one of lower index).
-        mode: `"mask"`, `"subtract"` or `"gaba"`.
-        switch: S of `"gaba"`, the activations after which a neuron is inhibited in full.
+        inhibition: `"mask"`, `"subtract"` or `"gaba"`.
+        gaba_switch: S of `"gaba"`, the activations after which a neuron is inhibited in full.
         anneal: training items over which k falls linearly from N to `k`, for `"mask"` and `"subtract"`; 0 for none.
 
     Attributes:
-        counts: `(neurons,)` int64, the activations of each neuron so far, up to `switch`: kept by `"gaba"`, in training only.
+        counts: `(neurons,)` int64, the activations of each neuron so far, up to `gaba_switch`: kept by `"gaba"`, in training only.
         seen: `()` int64, the items seen so far, up to `anneal`, in training only.
 
     Raises:
         TypeError: a number that is no integer.
-        ValueError: k outside 1..N-1, `switch` below 1, `anneal` negative or given to `"gaba"`, or an unknown `mode`.
+        ValueError: k outside 1..N-1, `gaba_switch` below 1, `anneal` negative or given to `"gaba"`, or an unknown
+            `inhibition`.
 
     Example:
-        >>> inhibit = GabaTopK(4, 2, mode="subtract")
+        >>> inhibit = GabaTopK(4, 2, inhibition="subtract")
         >>> inhibit(torch.tensor([[0.5, -1.0, 0.75, 0.25]])).tolist()
         [[0.25, 0.0, 0.5, 0.0]]
     """
@@ -51,17 +52,17 @@ class GabaTopK(nn.Module):
     counts: Tensor
     seen: Tensor
 
-    def __init__(self, neurons: int, k: int, *, mode: Inhibition = "gaba", switch: int = 500_000, anneal: int = 0):
+    def __init__(self, neurons: int, k: int, *, inhibition: Inhibition = "gaba", gaba_switch: int = 500_000, anneal: int = 0):
         super().__init__()
         self.neurons, self.k = check_count("neurons", neurons), check_count("k", k)
         if k >= neurons:
             raise ValueError(f"k must be below neurons = {neurons}, got {k}")
-        if mode not in get_args(Inhibition):
-            raise ValueError(f"mode must be one of {get_args(Inhibition)}, got {mode!r}")
-        self.mode: Inhibition = mode
-        self.switch, self.anneal = check_count("switch", switch), check_count("anneal", anneal, 0)
-        if anneal and mode == "gaba":
-            raise ValueError(f"anneal must be 0 for mode 'gaba', which has a switch of its own, got {anneal}")
+        if inhibition not in get_args(Inhibition):
+            raise ValueError(f"inhibition must be one of {get_args(Inhibition)}, got {inhibition!r}")
+        self.inhibition: Inhibition = inhibition
+        self.gaba_switch, self.anneal = check_count("gaba_switch", gaba_switch), check_count("anneal", anneal, 0)
+        if anneal and inhibition == "gaba":
+            raise ValueError(f"anneal must be 0 for inhibition 'gaba', which has a switch of its own, got {anneal}")
         self.register_buffer("counts", torch.zeros(neurons, dtype=torch.int64))
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
@@ -75,12 +76,12 @@ class GabaTopK(nn.Module):
     @property
     def strength(self) -> Tensor:
         """`lambda (neurons,)` of `"gaba"`, from -1, which excites, to 1."""
-        return (self.counts * 2 / self.switch - 1).clamp(-1, 1)
+        return (self.counts * 2 / self.gaba_switch - 1).clamp(-1, 1)
 
     @property
     def settled(self) -> bool:
         """Whether all neurons are inhibited in full and k has its final value."""
-        return self.winners == self.k and (self.mode != "gaba" or bool((self.counts >= self.switch).all()))
+        return self.winners == self.k and (self.inhibition != "gaba" or bool((self.counts >= self.gaba_switch).all()))
 
     def forward(self, drive: Tensor) -> Tensor:
         """The activations `(..., neurons)` that are left of `drive (..., neurons)`.
@@ -91,10 +92,10 @@ class GabaTopK(nn.Module):
         if drive.dim() == 0 or drive.shape[-1] != self.neurons:
             raise ValueError(f"drive must have shape (..., {self.neurons}), got {tuple(drive.shape)}")
         activations = relu(drive)
-        if self.mode == "mask":
+        if self.inhibition == "mask":
             chosen = largest(activations, self.winners)
             left = torch.zeros_like(activations).scatter(-1, chosen, activations.gather(-1, chosen))
-        elif self.mode == "subtract":
+        elif self.inhibition == "subtract":
             left = relu(activations - threshold(activations, self.winners))
         else:
             left = relu(activations - self.strength.to(activations.dtype) * threshold(activations, self.k))
@@ -105,14 +106,16 @@ class GabaTopK(nn.Module):
     @torch.no_grad()
     def _count(self, left: Tensor) -> None:
         rows = left.reshape(-1, self.neurons)
-        if self.mode == "gaba":
-            self.counts.add_((rows > 0).sum(0)).clamp_(max=self.switch)
+        if self.inhibition == "gaba":
+            self.counts.add_((rows > 0).sum(0)).clamp_(max=self.gaba_switch)
         elif self.anneal:
             self.seen.add_(len(rows)).clamp_(max=self.anneal)
 
     def extra_repr(self) -> str:
-        more = f", switch={self.switch}" if self.mode == "gaba" else f", anneal={self.anneal}" if self.anneal else ""
-        return f"{self.neurons}, k={self.k}, mode={self.mode!r}{more}"
+        more = (
+            f", gaba_switch={self.gaba_switch}" if self.inhibition == "gaba" else f", anneal={self.anneal}" if self.anneal else ""
+        )
+        return f"{self.neurons}, k={self.k}, inhibition={self.inhibition!r}{more}"
 
 
 def threshold(activations: Tensor, k: int) -> Tensor:

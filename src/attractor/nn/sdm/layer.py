@@ -11,16 +11,12 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.functional import linear, normalize, relu
+from torch.nn.functional import embedding, linear, relu
 from torch.optim import Optimizer
 
 from attractor.nn.sdm.inhibition import GabaTopK, Inhibition
 from attractor.nn.top_k import largest
-from attractor.validation import check_count, check_matrix
-
-EPSILON = 1e-12
-"""Least length that is divided by."""
+from attractor.validation import check_count, check_floating, check_matrix
 
 
 class SDMLayer(nn.Module):
@@ -32,7 +28,7 @@ class SDMLayer(nn.Module):
         dim: width of the input.
         neurons: N.
         k: how many neurons win, below N.
-        inhibition, gaba_switch, anneal: `mode`, `switch` and `anneal` of `GabaTopK`.
+        inhibition, gaba_switch, anneal: of `GabaTopK`.
         nonnegative: what becomes of negative inputs: `"clip"` sets them to 0, `"error"` refuses them.
         generator: of the random addresses. Default: one with the seed 0.
 
@@ -67,7 +63,7 @@ class SDMLayer(nn.Module):
         if nonnegative not in ("clip", "error"):
             raise ValueError(f"nonnegative must be 'clip' or 'error', got {nonnegative!r}")
         self.nonnegative = nonnegative
-        self.inhibit = GabaTopK(neurons, k, mode=inhibition, switch=gaba_switch, anneal=anneal)
+        self.inhibit = GabaTopK(neurons, k, inhibition=inhibition, gaba_switch=gaba_switch, anneal=anneal)
         self.addresses = nn.Parameter(uniform(neurons, dim, dim, generator or torch.Generator().manual_seed(0)))
         self.project()
 
@@ -79,20 +75,28 @@ class SDMLayer(nn.Module):
         """The activations `(..., neurons)` for `x (..., dim)`.
 
         Raises:
-            ValueError: another width, or negative entries where `nonnegative="error"`.
+            TypeError: `x` is no tensor.
+            ValueError: another width, integers, or negative entries where `nonnegative="error"`.
         """
-        return self.inhibit(linear(self.directions(x), self.addresses))
+        return self.inhibit(self._drive(self.directions(x)))
 
     def winners(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What `forward` gives, as the k neurons `(b, k)` that may be active and their activations `(b, k)`, for `x (b, dim)`.
 
         Gradients reach the rows of the winners alone, so that a backward pass costs `b k dim` instead of `b neurons dim`.
-        Only for inhibition that is `settled`.
+
+        Raises:
+            TypeError: as `forward`.
+            ValueError: as `forward`, or inhibition that is not yet `settled`, as more neurons than k may then be active.
         """
+        if not self.inhibit.settled:
+            raise ValueError(
+                "inhibition must be settled for k winners only, got neurons that are not inhibited in full; call the layer"
+            )
         directions, k = self.directions(x), self.inhibit.k
         with torch.no_grad():
-            drive = linear(directions, self.addresses)
-            if self.inhibit.mode == "mask":
+            drive = self._drive(directions)
+            if self.inhibit.inhibition == "mask":
                 neurons, inhibition = largest(relu(drive), k), drive.new_zeros(1)
             else:
                 top, indices = drive.topk(k + 1, dim=-1)
@@ -101,11 +105,12 @@ class SDMLayer(nn.Module):
 
     def directions(self, x: Tensor) -> Tensor:
         """`x (..., dim)` without negative entries, at length 1; a zero input stays zero."""
+        check_floating("x", x)
         if x.dim() == 0 or x.shape[-1] != self.dim:
             raise ValueError(f"x must have shape (..., {self.dim}), got {tuple(x.shape)}")
         if self.nonnegative == "error" and bool((x < 0).any()):
             raise ValueError(f"x must not be negative, got {float(x.min()):g}; scale it, or take nonnegative='clip'")
-        return normalize(relu(x), dim=-1)
+        return unit_length(relu(x))
 
     @torch.no_grad()
     def init_addresses(self, data: Tensor, *, generator: torch.Generator | None = None) -> None:
@@ -128,13 +133,20 @@ class SDMLayer(nn.Module):
     @torch.no_grad()
     def project(self) -> None:
         """Set negative weights to 0, then addresses to length 1."""
-        self.addresses.clamp_(min=0)
-        self.addresses.div_(self.addresses.norm(dim=-1, keepdim=True).clamp_min(EPSILON))
+        self.addresses.copy_(unit_length(self.addresses.clamp(min=0)))
 
     def project_after(self, optimizer: Optimizer) -> Optimizer:
         """Let `optimizer` call `project` after each of its steps; gives back the optimizer."""
         optimizer.register_step_post_hook(lambda *_: self.project())
         return optimizer
+
+    def _drive(self, directions: Tensor) -> Tensor:
+        """The cosines `(..., neurons)`, under autocast too in the precision of the addresses: rounded further they would tie."""
+        device = directions.device.type
+        if not torch.is_autocast_enabled(device):
+            return linear(directions, self.addresses)
+        with torch.autocast(device, enabled=False):
+            return linear(directions.to(self.addresses.dtype), self.addresses)
 
     def extra_repr(self) -> str:
         return f"{self.dim}, {self.neurons}"
@@ -143,22 +155,39 @@ class SDMLayer(nn.Module):
 class Cosines(torch.autograd.Function):
     """Some entries of `drive (b, neurons)`, those of `neurons (b, k)`, with gradients that touch no other rows of the addresses."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, directions: Tensor, addresses: Tensor, drive: Tensor, neurons: Tensor) -> Tensor:
-        ctx.save_for_backward(directions, addresses, neurons)
+    def forward(directions: Tensor, addresses: Tensor, drive: Tensor, neurons: Tensor) -> Tensor:
         return drive.gather(-1, neurons)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        directions, addresses, _, neurons = inputs
+        ctx.save_for_backward(directions, addresses, neurons)
+
+    @staticmethod
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         directions, addresses, neurons = ctx.saved_tensors
         to_directions = to_addresses = None
         if ctx.needs_input_grad[0]:
-            to_directions = torch.bmm(slope[:, None], addresses[neurons].to(slope.dtype)).squeeze(1)
+            to_directions = (slope[:, None] @ embedding(neurons, addresses)).squeeze(1).to(directions.dtype)
         if ctx.needs_input_grad[1]:
             rows = (slope[:, :, None] * directions[:, None]).reshape(-1, directions.shape[-1]).to(addresses.dtype)
-            to_addresses = torch.zeros_like(addresses).index_add_(0, neurons.reshape(-1), rows)
+            to_addresses = torch.zeros_like(addresses).index_add(0, neurons.reshape(-1), rows)
         return to_directions, to_addresses, None, None
+
+
+def unit_length(rows: Tensor) -> Tensor:
+    """`rows (..., n)` at length 1 whatever their size; zero rows stay zero.
+
+    Dividing by a power of two near the largest entry first keeps squares within the range of the numbers, and costs no rounding.
+    """
+    largest_entry = rows.detach().abs().amax(-1, keepdim=True)
+    power = largest_entry / (2 * torch.frexp(largest_entry).mantissa)
+    scaled = rows / torch.where(largest_entry > 0, power, 1)
+    length = scaled.norm(dim=-1, keepdim=True)
+    return scaled / torch.where(length > 0, length, 1)
 
 
 def uniform(rows: int, columns: int, inputs: int, generator: torch.Generator) -> Tensor:

@@ -10,14 +10,14 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding
 from torch.optim import Optimizer
 
 from attractor.nn.sdm.inhibition import Inhibition
 from attractor.nn.sdm.layer import SDMLayer, uniform
 from attractor.validation import check_count
 
-NEURONS_PER_WINNER = 100
+NEURONS_PER_WINNER = 500
 """From so many neurons for each winner on (measured on a CPU) gathering the winners is faster than products with all neurons."""
 
 
@@ -85,14 +85,13 @@ class SDMLP(nn.Module):
         """The outputs `(..., outputs)` for `x (..., dim)`.
 
         Raises:
-            ValueError: another width, or negative entries where `nonnegative="error"`.
+            TypeError, ValueError: as `SDMLayer`.
         """
         inhibit = self.hidden.inhibit
         if inhibit.neurons < NEURONS_PER_WINNER * inhibit.k or not inhibit.settled or x.dim() == 0:
             return self.hidden(x) @ self.values
         neurons, activations = self.hidden.winners(x.reshape(-1, x.shape[-1]))
-        values = self.values.to(activations.dtype)
-        return embedding_bag(neurons, values, per_sample_weights=activations, mode="sum").reshape(*x.shape[:-1], self.outputs)
+        return (activations[:, None] @ embedding(neurons, self.values)).reshape(*x.shape[:-1], self.outputs)
 
     def init_addresses(self, data: Tensor, *, generator: torch.Generator | None = None) -> None:
         """See `SDMLayer.init_addresses`."""

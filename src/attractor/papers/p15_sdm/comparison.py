@@ -5,53 +5,43 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from attractor.data import DataUnavailableError, load
 from attractor.papers.claim import Claim, Row
 from attractor.papers.figures import Chart, Series
-from attractor.papers.p15_sdm.training import Recipe, Split, learn, learn_as_fly, yardsticks
+from attractor.papers.p15_sdm.training import PENALTIES, Recipe, Split, learn, learn_as_fly, yardsticks
+from attractor.papers.p15_sdm.tuning import Grid, Method, tuned, tuned_fly
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval
 from attractor.papers.sweep import sweep
 
 FLY = "FlyModel"
-FLY_RATES = (0.005, 0.05)
 FLY_ACTIVE = 32
-FLY_CELLS = 1000
 CLASS_MEAN = "nearest class mean"
 NEIGHBOUR = "nearest neighbour"
 
 
-class Method(NamedTuple):
-    """`network` of `NETWORKS` and `strategy` of `STRATEGIES`; `slow` for a tenth of the learning rate."""
-
-    network: str
-    strategy: str = ""
-    slow: bool = False
-
-
 class Comparison:
-    """The results of methods on the same tasks, seed by seed.
+    """The results of methods on the same tasks, seed by seed, each with the rate and strength that are best on other seeds.
 
     Args:
         methods: by the name that tables and figures give them; the FlyModel and the yardsticks come on top.
-        split, recipe: the tasks, and how an SDMLP learns them.
+        split, recipe: the tasks, and how networks learn them, but for the rate and the strength of a penalty.
+        grid: to choose these from.
         seeds: independent choices of items and networks.
         tell: of the progress.
     """
 
-    def __init__(self, methods: Mapping[str, Method], split: Split, recipe: Recipe, seeds: Sequence[int], tell: Tell):
+    def __init__(self, methods: Mapping[str, Method], split: Split, recipe: Recipe, grid: Grid, seeds: Sequence[int], tell: Tell):
         start = time.perf_counter()
-        slow = recipe._replace(rate=recipe.rate / 10)
-        points = [
-            (one.network, one.strategy, seed, *split, *(slow if one.slow else recipe)) for one in methods.values() for seed in seeds
-        ]
-        found = sweep(learn, points, lambda done: tell(0.9 * done))
+        self.methods, self.grid = methods, grid
+        self.recipes = tuned(methods, split, recipe, grid, lambda done: tell(0.6 * done))
+        points = [(*one, seed, *split, *self.recipes[name]) for name, one in methods.items() for seed in seeds]
+        found = sweep(learn, points, lambda done: tell(0.6 + 0.35 * done))
         self.runs = {name: found[place * len(seeds) : (place + 1) * len(seeds)] for place, name in enumerate(methods)}
-        flies = [sweep(learn_as_fly, [(FLY_CELLS, FLY_ACTIVE, rate, seed, *split) for seed in seeds]) for rate in FLY_RATES]
-        self.runs[FLY] = max(flies, key=lambda results: fmean(last(results)))
-        self.fly_rate = FLY_RATES[flies.index(self.runs[FLY])]
+        self.fly_rate = tuned_fly(FLY_ACTIVE, split, grid)
+        self.runs[FLY] = sweep(learn_as_fly, [(FLY_ACTIVE, self.fly_rate, seed, *split) for seed in seeds])
         self.yardsticks: list[dict[str, float]] = sweep(yardsticks, [(seed, *split) for seed in seeds])
         self.seconds = time.perf_counter() - start
         self.data = f"{split.data}, {split.items} items to learn, {split.tests} to test, {split.pool} without labels"
@@ -59,19 +49,28 @@ class Comparison:
     def accuracy(self, claim: Claim, name: str, note: str = "") -> Row:
         """The accuracy on all classes after the last task."""
         mean, interval = mean_interval(last(self.runs[name]))
-        words = [note] if note else []
-        if name == FLY:
-            words.append(f"the better of the rates {FLY_RATES}: {self.fly_rate:g}")
-        words.append(f"dead {fmean(one['dead'] for one in self.runs[name]):.2f}" if name != FLY else "")
+        words = [note, self.choice(name)]
+        if name != FLY:
+            words.append(f"dead {fmean(one['dead'] for one in self.runs[name]):.2f}")
         return self._row(claim, mean, interval, "; ".join(filter(None, words)))
 
-    def lead(self, claim: Claim, name: str, others: Sequence[float], of: str) -> Row:
-        """How far a method is above `others`, seed by seed."""
-        mean, interval = mean_interval([one - other for one, other in zip(last(self.runs[name]), others, strict=True)])
-        return self._row(claim, mean, interval, f"{name} {fmean(last(self.runs[name])):.3f}, {of} {fmean(others):.3f}")
+    def choice(self, name: str) -> str:
+        """What tuning chose for a method, in words."""
+        if name == FLY:
+            return f"rate {self.fly_rate:g}"
+        strength = f", strength {self.recipes[name].strength:g}" if self.methods[name].strategy in PENALTIES else ""
+        return f"rate {self.recipes[name].rate:g}{strength}"
 
-    def last(self, name: str) -> list[float]:
-        return last(self.runs[name])
+    def lead(self, claim: Claim, name: str, other: str) -> Row:
+        """How far a method is above another or above a yardstick, seed by seed."""
+        others = last(self.runs[other]) if other in self.runs else self.yardstick(other)
+        mean, interval = mean_interval([one - theirs for one, theirs in zip(last(self.runs[name]), others, strict=True)])
+        chosen = f", {self.choice(other)}" if other in self.runs else ""
+        return self._row(claim, mean, interval, f"{self.mean(name)}, {self.choice(name)}; {other} {fmean(others):.3f}{chosen}")
+
+    def mean(self, name: str) -> str:
+        """The accuracy after the last task, in words."""
+        return f"{name} {fmean(last(self.runs[name])):.3f}"
 
     def yardstick(self, name: str) -> list[float]:
         return [one[name] for one in self.yardsticks]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from attractor.papers.p15_sdm.claims import M_ABOVE_FLY, M_ABOVE_MEAN, M_BASELINES, M_SDMLP
-from attractor.papers.p15_sdm.comparison import CLASS_MEAN, FLY, Comparison, Method, unavailable
+from attractor.papers.p15_sdm.comparison import CLASS_MEAN, FLY, Comparison, unavailable
 from attractor.papers.p15_sdm.sizes import Size
+from attractor.papers.p15_sdm.tuning import Method
 from attractor.papers.parts import Measured, Tell
 
 METHODS = {
     "SDMLP": Method("SDMLP"),
-    "SDMLP, EWC": Method("SDMLP", "light EWC"),
+    "SDMLP, EWC": Method("SDMLP", "EWC"),
     "Top-K alone": Method("Top-K alone"),
-    "ReLU": Method("ReLU network", slow=True),
-    "ReLU, EWC": Method("ReLU network", "EWC", slow=True),
-    "ReLU, replay": Method("ReLU network", "replay", slow=True),
+    "ReLU": Method("ReLU network"),
+    "ReLU, EWC": Method("ReLU network", "EWC"),
+    "ReLU, replay": Method("ReLU network", "replay"),
 }
 CLAIMS = (M_SDMLP, M_ABOVE_FLY, M_ABOVE_MEAN, *M_BASELINES.values())
 
@@ -23,11 +24,11 @@ def measure_mnist(size: Size, seed: int, tell: Tell) -> Measured:
     if (missing := unavailable(CLAIMS, size.mnist)) is not None:
         return missing
     seeds = range(seed * size.mnist_seeds, (seed + 1) * size.mnist_seeds)
-    found = Comparison(METHODS, size.mnist, size.mnist_recipe, seeds, tell)
+    found = Comparison(METHODS, size.mnist, size.mnist_recipe, size.mnist_grid, seeds, tell)
     rows = [
         found.accuracy(M_SDMLP, "SDMLP", found.all_at_once),
-        found.lead(M_ABOVE_FLY, "SDMLP", found.last(FLY), FLY),
-        found.lead(M_ABOVE_MEAN, "SDMLP", found.yardstick(CLASS_MEAN), CLASS_MEAN),
+        found.lead(M_ABOVE_FLY, "SDMLP", FLY),
+        found.lead(M_ABOVE_MEAN, "SDMLP", CLASS_MEAN),
         *(found.accuracy(claim, name) for name, claim in M_BASELINES.items()),
     ]
     return Measured(rows, [found.chart("mnist", "MNIST-5k, two classes after the other")])

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, normalize, relu
+from torch.nn.functional import linear, relu
 
 from attractor.nn.sdm import GabaTopK, Inhibition
-from attractor.nn.sdm.layer import uniform
+from attractor.nn.sdm.layer import uniform, unit_length
 
 
 class Ingredients(NamedTuple):
@@ -64,11 +64,13 @@ class Network(nn.Module):
         super().__init__()
         self.ingredients = ingredients
         generator = torch.Generator().manual_seed(seed)
-        self.inhibit = None if ingredients.inhibition is None else GabaTopK(neurons, k, mode=ingredients.inhibition, switch=switch)
+        self.inhibit = (
+            None if ingredients.inhibition is None else GabaTopK(neurons, k, inhibition=ingredients.inhibition, gaba_switch=switch)
+        )
         addresses, values = uniform(neurons, dim, dim, generator), uniform(neurons, classes, neurons, generator)
         biases = uniform(1, neurons, dim, generator)[0], uniform(1, classes, neurons, generator)[0]
         if ingredients.from_data:
-            addresses = normalize(pool[torch.randperm(len(pool), generator=generator)[:neurons]], dim=-1)
+            addresses = unit_length(pool[torch.randperm(len(pool), generator=generator)[:neurons]])
         self.addresses, self.values = nn.Parameter(addresses), nn.Parameter(values)
         self.bias = nn.Parameter(biases[0]) if ingredients.biased else None
         self.output_bias = nn.Parameter(biases[1]) if ingredients.biased else None
@@ -79,7 +81,7 @@ class Network(nn.Module):
 
     def hidden(self, x: Tensor) -> Tensor:
         """The activations `(b, neurons)` for `x (b, dim)`."""
-        drive = linear(normalize(relu(x), dim=-1) if self.ingredients.unit else x, self.addresses, self.bias)
+        drive = linear(unit_length(relu(x)) if self.ingredients.unit else x, self.addresses, self.bias)
         return relu(drive) if self.inhibit is None else self.inhibit(drive)
 
     @torch.no_grad()
@@ -89,4 +91,4 @@ class Network(nn.Module):
             for parameter in self.parameters():
                 parameter.clamp_(min=0)
         if self.ingredients.unit:
-            self.addresses.copy_(normalize(self.addresses, dim=-1))
+            self.addresses.copy_(unit_length(self.addresses))

@@ -11,11 +11,11 @@ from torch.nn.functional import cross_entropy, log_softmax, normalize
 from torch.optim import SGD, Adam, Optimizer
 
 from attractor.data import load, nearest_neighbour
-from attractor.estimators.sequential import EWC, Rehearsal, SequentialLearner, Strategy, Task, Training, split_classes
+from attractor.estimators.sequential import EWC, L2, MAS, SI, Rehearsal, SequentialLearner, Strategy, Task, Training, split_classes
 from attractor.estimators.sequential.evaluation import score
 from attractor.estimators.sequential.importance import mean_over_items
 from attractor.estimators.sequential.strategy import Gradients
-from attractor.nn.sparse_optimizers import RowSparseAdam, RowSparseSGD, SilentMovement
+from attractor.nn.sparse_optimizers import RowSparseAdam, SilentMovement
 from attractor.papers.p15_sdm.fly_model import FlyModel
 from attractor.papers.p15_sdm.models import NETWORKS, Network
 
@@ -46,11 +46,15 @@ class Split(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """How a network is trained: `epochs` over each task, `batch` items a step, learning `rate`, `k` winners, GABA `switch`."""
+    """How a network is trained: `epochs` over each task, `batch` items a step, learning `rate`, `k` winners, GABA `switch`.
+
+    `strength` is that of a penalty, where the strategy is one.
+    """
 
     epochs: int
     batch: int
     rate: float
+    strength: float = 1.0
     k: int = 10
     switch: int = 2000
     optimizer: str = "SGD"
@@ -70,18 +74,15 @@ class OwnLabelEWC(EWC):
         return mean_over_items(loss, torch.square, items[:ESTIMATED_ON], labels[:ESTIMATED_ON], training)
 
 
-STRATEGIES: dict[str, Callable[[], list[Strategy]]] = {
-    "": list,
-    # strengths are the best of 1, 10, 100 and 1000 on another split of digits
-    "EWC": lambda: [OwnLabelEWC(100.0, 0.08)],
-    "light EWC": lambda: [OwnLabelEWC(10.0, 0.08)],
-    "replay": lambda: [Rehearsal(KEPT)],
+PENALTIES: dict[str, Callable[[float], Strategy]] = {
+    "EWC": lambda strength: OwnLabelEWC(strength, 0.08),
+    "MAS": MAS,
+    "SI": SI,
+    "L2": L2,
 }
 OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], Optimizer]] = {
     "SGD": lambda parameters, rate: SGD(parameters, rate),
-    "momentum": lambda parameters, rate: SGD(parameters, rate, momentum=0.9),
     "Adam": lambda parameters, rate: Adam(parameters, rate),
-    "row-sparse momentum": lambda parameters, rate: RowSparseSGD(parameters, rate, momentum=0.9),
     "row-sparse Adam": lambda parameters, rate: RowSparseAdam(parameters, rate),
 }
 
@@ -99,6 +100,13 @@ def data_of(split: Split, seed: int) -> tuple[Tensor, Task]:
 
 def pairs(whole: Task) -> list[Task]:
     return split_classes(whole, [(first, first + 1) for first in range(0, CLASSES, 2)])
+
+
+def strategies(name: str, strength: float) -> list[Strategy]:
+    """Those of a name: `""` for none, `"replay"`, or one of `PENALTIES`."""
+    if name == "replay":
+        return [Rehearsal(KEPT)]
+    return [PENALTIES[name](strength)] if name else []
 
 
 def learn(network: str, strategy: str, seed: int, *plain: Any) -> dict[str, Any]:
@@ -125,7 +133,7 @@ def learn(network: str, strategy: str, seed: int, *plain: Any) -> dict[str, Any]
 
     learner = SequentialLearner(
         model,
-        strategies=STRATEGIES[strategy](),
+        strategies=strategies(strategy, recipe.strength),
         optimizer=optimizer,
         loss=cross_entropy,
         epochs=recipe.epochs,
@@ -139,10 +147,11 @@ def learn(network: str, strategy: str, seed: int, *plain: Any) -> dict[str, Any]
     return {"accuracies": accuracies, "dead": dead_share(model, whole.test_items), "silent": silent_share(silent)}
 
 
-def learn_as_fly(cells: int, active: int, rate: float, seed: int, *plain: Any) -> dict[str, Any]:
-    """The same of the FlyModel, which passes once over each task."""
-    _, whole = data_of(Split(*plain), seed)
-    model = FlyModel(whole.items.shape[1], CLASSES, cells=cells, active=active, rate=rate, seed=seed)
+def learn_as_fly(active: int, rate: float, seed: int, *plain: Any) -> dict[str, Any]:
+    """The same of the FlyModel with a cell for each neuron of the networks; it passes once over each task."""
+    split = Split(*plain)
+    _, whole = data_of(split, seed)
+    model = FlyModel(whole.items.shape[1], CLASSES, cells=split.pool, active=active, rate=rate, seed=seed)
     accuracies = []
     for task in pairs(whole):
         model.learn(task.items, task.labels)
