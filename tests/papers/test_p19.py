@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 
 from attractor.data import DataUnavailableError, WordPairs
+from attractor.estimators.flyvec import FlyVec, tokenise
 from attractor.estimators.flyvec.learning import Learner
 from attractor.papers import paper_module
 from attractor.papers.figures import Chart
 from attractor.papers.p19_flyvec import reproduction, rule, senses, similarity
-from attractor.papers.p19_flyvec.claims import LENGTHS, PAPER, SAME, SENSES
+from attractor.papers.p19_flyvec.ambiguous import AMBIGUOUS
+from attractor.papers.p19_flyvec.claims import DESCENT, LENGTHS, PAPER, PEAK, SAME, SENSES
+from attractor.papers.p19_flyvec.ranks import spearman
 from attractor.papers.p19_flyvec.sizes import SIZES
 
 TINY = replace(SIZES["smoke"], words=60, little_words=60, updates=1)
-WORDS = [*senses.AMBIGUOUS, *(f"w{number}" for number in range(60))]
+WORDS = [*AMBIGUOUS, *(f"w{number}" for number in range(60))]
 
 
 def quiet(done):
@@ -49,7 +52,34 @@ def test_run_gives_a_row_for_each_claim(little_text, monkeypatch):
     rule_rows = report.rows[:5]
     assert all(row.ok for row in rule_rows[:4])
     assert next(row for row in report.rows if row.claim is SAME).ok
-    assert next(row for row in report.rows if row.claim is SENSES).n == len(senses.AMBIGUOUS)
+    assert next(row for row in report.rows if row.claim is SENSES).n == len(AMBIGUOUS)
+
+
+def senses_told(sentences, epochs):
+    """What a model that has learned tells of all words, and one that has not."""
+    model = FlyVec(min_count=1, epochs=epochs, random_state=0, batch_size=200).fit(sentences)
+    return senses.told(model, list(AMBIGUOUS)), senses.told(senses.untrained(model), list(AMBIGUOUS))
+
+
+def test_senses_are_told_apart_by_what_was_learned_and_not_by_chance():
+    chance = np.random.default_rng(0)
+    groups = []
+    for word, sentences in AMBIGUOUS.items():
+        own = senses.own_words(sentences)
+        groups += [[word, *own[first], *own[second]] for first, second in senses.WITHIN]
+    text = [list(chance.permutation(group)) for _ in range(12) for group in groups]
+    learned, untrained = senses_told(text, 4)
+    assert SENSES.judge(sum(one.apart for one in learned) / len(learned)) is True
+    assert SENSES.judge(sum(one.apart for one in untrained) / len(untrained)) is False
+    # what this claim took the place of is true of untrained synapses as well
+    assert np.mean([one.different for one in untrained]) / len(senses.ACROSS) > 0.7
+
+
+def test_sentences_of_a_word_share_nothing_but_what_was_learned():
+    for word, sentences in AMBIGUOUS.items():
+        own = senses.own_words(sentences)
+        assert sum(len(set(one)) for one in own) == len({token for one in own for token in one})
+        assert all(word in tokenise(sentence) for sentence in sentences) and min(map(len, own)) >= 2, word
 
 
 def test_without_the_text_rows_say_what_is_needed(monkeypatch):
@@ -78,8 +108,8 @@ def test_rank_correlation_shares_the_ranks_of_ties():
     chance = np.random.default_rng(0)
     for _ in range(20):
         one, other = chance.integers(0, 5, 30), chance.normal(size=30)
-        assert similarity.spearman(one, other) == pytest.approx(100 * scipy.spearmanr(one, other)[0])
-    assert similarity.spearman(np.ones(3), np.arange(3)) == 0
+        assert spearman(one, other) == pytest.approx(100 * scipy.spearmanr(one, other)[0])
+    assert spearman(np.ones(3), np.arange(3)) == 0
 
 
 def test_binary_vectors_have_as_many_bits_on_as_asked():
@@ -98,8 +128,43 @@ def test_best_length_and_gaps_are_taken_seed_by_seed():
 
     runs = [run([1, 2, 3, 9, 4, 3, 0]), run([1, 2, 8, 7, 4, 3, 2])]
     assert [similarity.best(one) for one in runs] == [32, 16]
-    gap = similarity.gap(similarity.BINARY, "", similarity.at("target", 32), runs, similarity.at("target", 4), runs)
-    assert gap.measured == 7 and gap.n == 2
+    gap = similarity.gap(
+        similarity.BINARY, "", similarity.at("target", 32), runs, similarity.at("target", 4), runs, "15 epochs each"
+    )
+    assert gap.measured == 7 and gap.n == 2 and gap.note.endswith("15 epochs each")
+
+
+def test_one_seed_whose_best_length_is_elsewhere_fails_the_peak(little_text, monkeypatch):
+    def made(point):
+        scores = {str(k): dict.fromkeys(similarity.SETS, 50.0 if k == best[point[-1]] else 0.0) for k in LENGTHS}
+        blocks = dict.fromkeys(("target", "context", "both", "bits"), scores)
+        pairs = dict.fromkeys(similarity.SETS, 40)
+        return {"scores": {**blocks, "dense": dict.fromkeys(similarity.SETS, 1.0)}, "pairs": pairs, "cpu": 1.0, "seconds": 1.0}
+
+    monkeypatch.setattr(similarity, "sweep", lambda measure, points, tell: [made(point) for point in points])
+    for best, share in (([4, 64], 0), ([16, 64], 0.5), ([16, 50], 1)):
+        rows = similarity.measure_similarity(replace(TINY, seeds=2), 0, quiet).rows
+        row = next(row for row in rows if row.claim is PEAK)
+        assert row.measured == share and row.ok == (share == 1) and str(best[0]) in row.note
+
+
+def test_few_steps_are_no_evidence_of_descent(monkeypatch):
+    monkeypatch.setattr(rule, "packed", lambda seed: (1.0, 1.0))
+    for steps, ok in ((0, None), (rule.LEAST_STEPS - 1, None), (rule.LEAST_STEPS, True)):
+        monkeypatch.setattr(rule, "descent", lambda seed, steps=steps: [0.0] * steps)
+        row = next(row for row in rule.measure_rule(TINY, 0, quiet).rows if row.claim is DESCENT)
+        assert row.ok is ok and row.n == steps
+
+
+def test_both_learn_for_as_many_epochs(little_text, monkeypatch):
+    asked = []
+    monkeypatch.setattr(similarity, "sweep", lambda measure, points, tell: [asked.append(point) for point in points])
+    monkeypatch.setattr(similarity, "rows", lambda *given: [])
+    monkeypatch.setattr(similarity, "chart", lambda *given: None)
+    similarity.measure_similarity(TINY, 0, quiet)
+    epochs = {(kind, words): count for kind, _, words, count, *_ in asked if count != TINY.short_epochs}
+    assert {kind for kind, _ in epochs} >= {similarity.FLY, similarity.SKIP_GRAM, similarity.CBOW}
+    assert set(epochs.values()) == {TINY.epochs}
 
 
 def test_pairs_are_counted_among_the_frequent_words(monkeypatch):

@@ -11,13 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from attractor.estimators.flyvec.corpus import Word
+from attractor.estimators.flyvec.words import Word
 from attractor.nn.top_k import largest
 from attractor.validation import check_count
 
 Bytes = npt.NDArray[np.uint8]
 
-BLOCK = 4096
 _ONES = np.array([byte.bit_count() for byte in range(256)], np.uint8)
 
 
@@ -79,12 +78,10 @@ class Codes:
         """
         if other.cells != self.cells:
             raise ValueError(f"codes must have {self.cells} cells, got {other.cells}")
-        queries = self._columns.T
-        return (
-            np.stack([ones(other._columns ^ query[:, None]) for query in queries])
-            if len(self)
-            else np.zeros((0, len(other)), np.int64)
-        )
+        found = np.empty((len(self), len(other)), np.int64)
+        for place, query in enumerate(self._columns.T):
+            found[place] = ones(other._columns ^ query[:, None])
+        return found
 
     def similarity(self, other: Codes) -> npt.NDArray[np.float64]:
         """The share of equal bits, `(n, m)`."""
@@ -99,9 +96,11 @@ class Codes:
             ValueError: `n` is below 1, or the queries have another number of cells.
         """
         check_count("n", n)
-        keys = queries.distances(self) * len(self) + np.arange(len(self))
+        if queries.cells != self.cells:
+            raise ValueError(f"codes must have {self.cells} cells, got {queries.cells}")
         found = []
-        for key, word, known in zip(keys, queries.words, queries.known.tolist(), strict=True):
+        for query, word, known in zip(queries._columns.T, queries.words, queries.known.tolist(), strict=True):
+            key = ones(self._columns ^ query[:, None]) * len(self) + np.arange(len(self))
             key[~self.known] = np.iinfo(np.int64).max
             # one more, as the word itself may be among them
             near = np.sort(np.partition(key, n)[: n + 1] if len(key) > n + 1 else key)
@@ -113,11 +112,8 @@ class Codes:
 
 def encode(drives: Tensor, hash_length: int) -> Bytes:
     """Packed codes of drives `(n, cells)`: the `hash_length` largest are on, of equals the lower."""
-    packed = []
-    for block in drives.split(BLOCK):
-        on = torch.zeros(block.shape, dtype=torch.uint8).scatter_(1, largest(block, hash_length), 1)
-        packed.append(np.packbits(on.numpy(), axis=1))
-    return np.concatenate(packed) if packed else np.zeros((0, -(-drives.shape[1] // 8)), np.uint8)
+    on = torch.zeros(drives.shape, dtype=torch.uint8).scatter_(1, largest(drives, hash_length), 1)
+    return np.packbits(on.numpy(), axis=1)
 
 
 def ones(columns: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:

@@ -1,125 +1,35 @@
 """Text as numbers: sentences are read once, written to a temporary file as ids of words, and given back as windows of words.
 
 So a corpus may be larger than the memory and may come from an iterator that runs once; what is held is one block of it, and one
-entry for each different word. A window is a word and its `w - 1` neighbours in the sentence; beyond its ends stands nothing.
+entry for each different word, of which the rarest are forgotten where there are too many. A window is a word and its `w - 1`
+neighbours in the sentence; beyond its ends stands nothing.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import tempfile
 import warnings
+import zlib
 from array import array
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from itertools import repeat
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from attractor.errors import AttractorWarning
-from attractor.validation import check_count
+from attractor.estimators.flyvec.words import UNKNOWN, Numbering, Word, lines_of, tokens_of
 
 Ids = npt.NDArray[np.int32]
-Word = Hashable
-"""A string, or the integer id that another tokeniser gave."""
 
-NUMBER = "0"
-"""Stands for every word with a digit."""
-END, UNKNOWN = -1, -2
+END = -1
 PIECE = 2**16
 """Ids that are written, and read again, at a time."""
 PIECES = 16
 """Pieces from all over the text that make a block; sentences are shuffled within one."""
-LONGEST_LINE = 2**24
+MOST_WORDS = 2**22
+"""Different words that are held while a text without a given vocabulary is read; beyond it the rarest are forgotten."""
 SHOWN = 8
-
-WORDS = re.compile(r"[^\W_]+")
-DIGIT = re.compile(r"\d")
-WITH_DIGIT = re.compile(r"[^\W_]*\d[^\W_]*")
-
-
-def tokenise(text: str) -> list[str]:
-    """The words of a text: lower case, without punctuation; each word with a digit is `"0"`.
-
-    Example:
-        >>> tokenise("Don't panic: it's only 42 (or B-52)!")
-        ['dont', 'panic', 'its', 'only', '0', 'or', 'b', '0']
-    """
-    text = text.lower().replace("'", "").replace("’", "")
-    return WORDS.findall(WITH_DIGIT.sub(NUMBER, text) if DIGIT.search(text) else text)
-
-
-def tokens_of(sentence: Any) -> Sequence[Word]:
-    """Words of a sentence that is a string, a sequence of strings, or one of integer ids.
-
-    Raises:
-        TypeError: it is none of these.
-        ValueError: a negative id.
-    """
-    if isinstance(sentence, str):
-        return tokenise(sentence)
-    if isinstance(sentence, np.ndarray) or hasattr(sentence, "tolist"):
-        sentence = sentence.tolist()
-    if isinstance(sentence, bytes | dict) or not isinstance(sentence, Sequence):
-        raise TypeError(f"a sentence must be a string, or a list of words or of integer ids, got {type(sentence).__name__}")
-    if sentence and not isinstance(sentence[0], str):
-        for one in sentence:
-            if isinstance(one, bool) or not isinstance(one, int):
-                raise TypeError(f"a sentence must be a string, or a list of words or of integer ids, got one with {one!r}")
-            if one < 0:
-                raise ValueError(f"ids of words must not be negative, got {one}")
-    return sentence
-
-
-def lines_of(sentences: Any) -> Iterator[Any]:
-    """The sentences of an iterable, or the lines of a text file.
-
-    Raises:
-        TypeError: it is neither.
-        ValueError: a line of more than 16 million characters.
-    """
-    if isinstance(sentences, os.PathLike):
-        with Path(sentences).open(encoding="utf-8") as file:
-            while line := file.readline(LONGEST_LINE):
-                if len(line) == LONGEST_LINE:
-                    raise ValueError(
-                        f"{os.fspath(sentences)!r} must have one sentence in each line, got one of {len(line):,} characters"
-                    )
-                yield line
-        return
-    if isinstance(sentences, str | bytes) or not isinstance(sentences, Iterable):
-        raise TypeError(
-            f"sentences must be an iterable of sentences, or a pathlib.Path of a text file with one in each line, got "
-            f"{type(sentences).__name__}"
-        )
-    yield from sentences
-
-
-class Numbering(dict[Word, int]):
-    """Gives every new word the next number."""
-
-    def __missing__(self, word: Word) -> int:
-        self[word] = number = len(self)
-        return number
-
-
-def numbered(vocabulary: Sequence[Word]) -> dict[Word, int]:
-    """The place of each word.
-
-    Raises:
-        TypeError: the vocabulary is a string or no sequence.
-        ValueError: it holds a word twice.
-    """
-    if isinstance(vocabulary, str | bytes) or not isinstance(vocabulary, Sequence):
-        raise TypeError(f"vocabulary must be a number of ids or a sequence of words, got {type(vocabulary).__name__}")
-    numbers: dict[Word, int] = {}
-    for place, word in enumerate(vocabulary):
-        if numbers.setdefault(word, place) != place:
-            raise ValueError(f"vocabulary must hold each word once, got {word!r} twice")
-    return numbers
 
 
 class Spool:
@@ -128,7 +38,13 @@ class Spool:
     Args:
         sentences: strings, lists of words or of ids; or the path of a text file.
         vocabulary: words that have a number already, in their order; all others are unknown. An integer `n`: the ids 0 to n - 1.
-            None: every word gets a number.
+            None: every word gets a number. Of more than `MOST_WORDS` different ones those met once so far are forgotten, the next
+            time those met twice, and so on; one that is met again later counts from there.
+
+    Attributes:
+        words: that have a number, in the order in which they got it.
+        counts: how often each was met.
+        checksum: of the ids.
 
     Raises:
         TypeError: sentences of another kind.
@@ -136,16 +52,22 @@ class Spool:
     """
 
     def __init__(self, sentences: Any, vocabulary: Sequence[Word] | int | None = None):
-        self.words: list[Word] = []
-        self.counts = np.zeros(0, np.int64)
+        self.checksum = 0
+        self._numbering = Numbering(vocabulary)
+        # by number, with room for more; those of words that were forgotten stay empty
+        self._met = np.zeros(self._numbering.given, np.int64)
+        self._forgotten = 0
         self._starts = array("q", [0])
         self._rank: Ids | None = None
         self._file = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close, in a with of the caller
         try:
-            self._write(sentences, vocabulary)
+            self._write(sentences)
         except BaseException:
             self.close()
             raise
+        self.words: list[Word] = list(self._numbering)
+        self._numbers = np.fromiter(self._numbering.values(), np.int64, len(self.words))
+        self.counts = self._met[self._numbers]
 
     def __enter__(self) -> Spool:
         return self
@@ -156,41 +78,30 @@ class Spool:
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, sentences: Any, vocabulary: Sequence[Word] | int | None) -> None:
-        numbers: dict[Word, int] = Numbering()
-        below = None
-        number_of: Callable[[Sequence[Word]], Iterable[int]]
-        if isinstance(vocabulary, int):
-            vocabulary = range(check_count("vocabulary", vocabulary, 2))
-            below = len(vocabulary)
-        if vocabulary is None:
-            number_of = lambda tokens: map(numbers.__getitem__, tokens)  # noqa: E731
-        else:
-            numbers = numbered(vocabulary)
-            number_of = lambda tokens: map(numbers.get, tokens, repeat(UNKNOWN))  # noqa: E731
+    def _write(self, sentences: Any) -> None:
         ids = array("i")
         for sentence in lines_of(sentences):
-            tokens = tokens_of(sentence)
-            if below is not None and (beyond := [one for one in tokens if one not in numbers]):
-                raise ValueError(f"ids of words must be below {below}, the size of the vocabulary, got {beyond[0]!r}")
-            if tokens:
-                ids.extend(number_of(tokens))
+            if numbers := self._numbering.of(tokens_of(sentence)):
+                ids.extend(numbers)
                 ids.append(END)
             if len(ids) >= PIECE:
-                self._flush(ids, len(numbers))
+                self._flush(ids)
                 ids = array("i")
         if ids:
-            self._flush(ids, len(numbers))
-        self.words = list(numbers)
-        self.counts = np.pad(self.counts, (0, len(numbers) - len(self.counts)))
+            self._flush(ids)
 
-    def _flush(self, ids: array[int], words: int) -> None:
+    def _flush(self, ids: array[int]) -> None:
         values = np.frombuffer(ids, np.int32)
-        counts = np.bincount(values[values >= 0], minlength=words)
-        counts[: len(self.counts)] += self.counts
-        self.counts = counts
+        if self._numbering.given > len(self._met):
+            self._met = np.pad(self._met, (0, max(self._numbering.given, 2 * len(self._met)) - len(self._met)))
+        np.add.at(self._met, values[values >= 0], 1)
         values.tofile(self._file)
+        self.checksum = zlib.crc32(ids, self.checksum)
         self._starts.append(self._starts[-1] + len(values))
+        if self._numbering.grows and len(self._numbering) > MOST_WORDS:
+            self._forgotten += 1
+            for word in [word for word, number in self._numbering.items() if self._met[number] <= self._forgotten]:
+                del self._numbering[word]
 
     def choose(self, most: int | None, least: int) -> tuple[list[Word], npt.NDArray[np.int64]]:
         """The words to learn, most frequent first (of equals the one met first), and their counts. All others become unknown.
@@ -228,8 +139,8 @@ class Spool:
             raise ValueError("sentences must hold at least one word, got none")
         if len(chosen) < 2:
             raise ValueError(f"the vocabulary must hold at least two words, got {len(chosen)} of {len(self.words)} different ones")
-        rank = np.full(len(self.words) + 2, UNKNOWN, np.int32)
-        rank[chosen] = np.arange(len(chosen), dtype=np.int32)
+        rank = np.full(self._numbering.given + 2, UNKNOWN, np.int32)
+        rank[self._numbers[chosen]] = np.arange(len(chosen), dtype=np.int32)
         rank[END] = END  # negative ids count from the end
         self._rank = rank
         return [self.words[number] for number in chosen.tolist()], self.counts[chosen]

@@ -83,6 +83,11 @@ class Learner:
         self._pool.shutdown()
 
     @property
+    def finite(self) -> bool:
+        """Whether all weights are; `reach` bounds them and keeps what is not a number."""
+        return bool(np.isfinite((self.scale * self.reach).astype(self.weights.dtype)).all())
+
+    @property
     def synapses(self) -> Floats:
         """`W (cells, 2 V)`; a view, valid until the next step."""
         self.fold(np.arange(len(self.scale)))

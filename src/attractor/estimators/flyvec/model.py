@@ -10,18 +10,20 @@ with `p` the counts of the words: divided by them, each word pulls equally, be i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from attractor.estimators.flyvec.corpus import Ids, Spool, Word, windows
+from attractor.estimators.flyvec.corpus import Ids, Spool, windows
 from attractor.estimators.flyvec.learning import Learner
-from attractor.estimators.flyvec.published import read_synapses, read_words
+from attractor.estimators.flyvec.published import read_published
 from attractor.estimators.flyvec.reading import WordCodes
+from attractor.estimators.flyvec.words import Word
 from attractor.estimators.saving import load_estimator, save_estimator
 from attractor.validation import check_count, check_positive
 
@@ -43,7 +45,9 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
 
     Sentences are strings (lower case, no punctuation, each word with a digit is `"0"`), lists of words, or lists of integer ids of
     any tokeniser. They may come from an iterator that runs once, or from a file that is larger than the memory: they are read once
-    and kept as numbers in a temporary file. It uses as many threads as torch; the result is the same for any number of them.
+    and kept as numbers, 4 bytes a word, in a temporary file (the environment variable `TMPDIR` names its folder). In memory are the
+    different words: of more than four million the rarest are forgotten while the text is read, each of which leaves 12 bytes.
+    It uses as many threads as torch; the result is the same for any number of them.
 
     Args:
         cells: Kenyon cells, the bits of a code.
@@ -111,29 +115,31 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
 
         Args:
             sentences: an iterable of sentences, or the `pathlib.Path` of a text file with one in each line.
-            y: not used.
             vocabulary: the words to learn, or `n` for the ids 0 to n - 1. Those that the text does not hold are dropped, with a
                 warning. Default: the most frequent words.
-            checkpoint: file that is written in the course of training. Where it is there, training goes on from it, and comes to
-                the same result as without interruption.
+            checkpoint: file that is written before and in the course of training. Where it is there, training goes on from it, and
+                comes to the same result as without interruption.
             progress: told of the fraction of the training that is done.
 
         Raises:
-            TypeError: sentences of another kind.
-            ValueError: a setting out of its range, no words, fewer than two to learn, an id beyond the vocabulary, or a checkpoint
-                of other settings or sentences; nothing has changed then.
+            TypeError: sentences of another kind; with a checkpoint, a `random_state` that cannot be saved.
+            ValueError: a setting out of its range, no words, fewer than two to learn, an id beyond the vocabulary, a checkpoint of
+                other settings or sentences, or weights that grow without bounds; nothing has changed then.
         """
         self._check_settings()
         fresh = copy(self)
         with Spool(sentences, vocabulary) as spool:
             fresh.words_, fresh.counts_ = spool.choose(self.max_words, self.min_count) if vocabulary is None else spool.keep_met()
             fresh._start()
-            first, done = fresh._resume(checkpoint)
+            course = {"blocks": len(spool), "text": spool.checksum}
+            first, done = fresh._resume(checkpoint, course)
+            if checkpoint is not None:
+                fresh._save(checkpoint, {"epoch": first, "done": done, **course})  # what cannot be saved is said before training
             for epoch in range(first, self.epochs):
                 rate = self.learning_rate * (1 - epoch / self.epochs)
                 for done in fresh._learn(spool, epoch, rate, done if epoch == first else 0):  # noqa: B020  # the blocks already done
                     if checkpoint is not None:
-                        fresh._save(checkpoint, {"epoch": epoch, "done": done, "blocks": len(spool)})
+                        fresh._save(checkpoint, {"epoch": epoch, "done": done, **course})
                     if progress is not None:
                         progress((epoch + done / len(spool)) / self.epochs)
         self.__dict__ = fresh.__dict__
@@ -144,7 +150,6 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
 
         Args:
             sentences: as in `fit`; what they hold of other words is unknown.
-            y: not used.
 
         Raises:
             TypeError, ValueError: as `fit`; nothing has changed then.
@@ -158,8 +163,7 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
             else:
                 spool.check_met()
                 fresh.counts_ = self.counts_ + spool.counts
-            for _ in fresh._learn(spool, fresh.epochs_, self.learning_rate, 0):
-                pass
+            list(fresh._learn(spool, fresh.epochs_, self.learning_rate, 0))
         self.__dict__ = fresh.__dict__
         return self
 
@@ -167,8 +171,7 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         """The energy of all windows of some text, with the counts that were learned; lower is better.
 
         Raises:
-            NotFittedError: before `fit`.
-            TypeError, ValueError: as `fit`.
+            NotFittedError, TypeError, ValueError: before `fit`; as `fit`.
         """
         self._check_fitted()
         with Spool(sentences, self.words_) as spool, self._learner() as learner:
@@ -179,9 +182,7 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         """Write the fitted model to one safetensors file, without pickle.
 
         Raises:
-            NotFittedError: before `fit`.
-            TypeError: a `random_state` with a state of its own, or words that are no strings or integers.
-            ValueError: `path` is a folder.
+            NotFittedError, TypeError, ValueError: before `fit`; a `random_state` with a state of its own; `path` is a folder.
         """
         self._check_fitted()
         self._save(path, None)
@@ -191,8 +192,7 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         """Read a model that `save` has written.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: a damaged file, one of another estimator or of a newer format.
+            FileNotFoundError, ValueError: no such file; a damaged one, one of another estimator or of a newer format.
         """
         return cls._load(path)[0]
 
@@ -202,21 +202,24 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
     ) -> Self:
         """The model that the authors publish, or one trained by their program. Nothing is unpickled.
 
+        Among its words `<UNK>` is left out, so it is unknown here as all words without a place are; and `<NUM>` is `"0"`, as
+        `tokenise` writes words with a digit. Otherwise their texts are cut into words in another way: punctuation goes without a
+        gap (`wellknown`, where `tokenise` gives `well` and `known`), and so do all characters beyond ASCII.
+
         Args:
             path: of the synapses, a `.npy` file `(cells, 2 V)`.
             words: of the ids 0 to V - 1; the path of a text that gensim's `Dictionary.save_as_text` has written; or None: the words
-                are the ids.
+                are the ids, all of them known, though in the published model 0 is `<UNK>` and 1 is `<NUM>`.
             normalise: give every cell a unit norm, as the published package does.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: a damaged file, or words that do not fit it.
+            FileNotFoundError, TypeError, ValueError: no such file; words that are no strings or ids; a damaged file, or words that
+                do not fit it.
         """
-        synapses = read_synapses(path, normalise=normalise)
+        synapses, listed = read_published(path, words, normalise=normalise)
         model = cls(cells=len(synapses))
-        model.words_ = read_words(words, synapses.shape[1] // 2)
-        model.counts_ = np.zeros(len(model.words_), np.int64)
-        model.synapses_, model.epochs_, model.seed_ = synapses, 0, 0
+        model.words_, model.counts_, model.synapses_ = listed, np.zeros(len(listed), np.int64), synapses
+        model.epochs_ = model.seed_ = 0
         return model
 
     def _check_fitted(self) -> None:
@@ -226,17 +229,17 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
         self.epochs_ = 0
         chance = np.random.default_rng(self.seed_)
-        weights = chance.standard_normal((2 * len(self.words_), self.cells), np.float32)
-        self.synapses_ = (weights * np.float32(FIRST_DEVIATION)).T
+        self.synapses_ = (np.float32(FIRST_DEVIATION) * chance.standard_normal((2 * len(self.words_), self.cells), np.float32)).T
 
     def _learn(self, spool: Spool, epoch: int, rate: float, done: int) -> Iterator[int]:
         """One pass; gives the number of blocks that are done, when a part of the pass is."""
         order = np.random.default_rng([self.seed_, epoch])
         with self._learner() as learner:
             for number, ids in enumerate(spool.blocks(order, done), done + 1):
-                chance = np.random.default_rng([self.seed_, epoch, number])
-                for rows in self._windows(ids, chance):
+                for rows in self._windows(ids, np.random.default_rng([self.seed_, epoch, number])):
                     learner.step(rows, rate, max_normalised=self.max_normalised)
+                if not learner.finite:
+                    raise ValueError(f"learning_rate must be lower, the weights grow without bounds at {self.learning_rate}")
                 if number % SAVED_AFTER == 0 or number == len(spool):
                     self.synapses_, self.epochs_ = learner.synapses, epoch + (number == len(spool))
                     yield number
@@ -250,44 +253,48 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         return Learner(self.synapses_, counts)
 
     def _save(self, path: str | os.PathLike[str], course: dict[str, int] | None) -> None:
-        state = {"weights": torch.from_numpy(self.synapses_.T), "counts": torch.from_numpy(self.counts_)}
-        words = [word if isinstance(word, str | int) else refuse(word) for word in self.words_]
-        save_estimator(self, path, state, {"words": words, "epochs": self.epochs_, "seed": self.seed_, "course": course})
+        state, extra = self._parts()
+        save_estimator(self, path, state, {**extra, "course": course})
 
     @classmethod
     def _load(cls, path: str | os.PathLike[str]) -> tuple[Any, dict[str, int] | None]:
         settings, state, extra = load_estimator(path, cls)
         try:
-            model = cls(**settings)
-            model._check_settings()
-            model.words_, model.epochs_, model.seed_ = list(extra["words"]), int(extra["epochs"]), int(extra["seed"])
-            model.counts_, model.synapses_ = state["counts"].numpy(), state["weights"].numpy().T
-            if model.synapses_.shape != (model.cells, 2 * len(model.words_)) or model.counts_.shape != (len(model.words_),):
-                raise ValueError(f"{len(model.words_)} words and {model.cells} cells have synapses {model.synapses_.shape}")
-            return model, extra["course"]
+            course = extra["course"] and {name: int(extra["course"][name]) for name in ("epoch", "done", "blocks", "text")}
+            return cls._from_parts(settings, state, extra), course
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} must hold a whole {cls.__name__}: {error!r}") from error
 
-    def _resume(self, checkpoint: str | os.PathLike[str] | None) -> tuple[int, int]:
+    def _parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        state = {"weights": torch.from_numpy(self.synapses_.T), "counts": torch.from_numpy(self.counts_)}
+        return state, {"words": self.words_, "epochs": self.epochs_, "seed": self.seed_}
+
+    @classmethod
+    def _from_parts(cls, settings: dict[str, Any], state: Mapping[str, Tensor], extra: dict[str, Any]) -> Any:
+        model = cls(**settings)
+        model._check_settings()
+        model.words_, model.epochs_, model.seed_ = list(extra["words"]), int(extra["epochs"]), int(extra["seed"])
+        model.counts_, model.synapses_ = state["counts"].numpy(), state["weights"].numpy().T
+        # the number of cells is that of the synapses: the setting may have been changed since
+        if model.synapses_.shape[1:] != (2 * len(model.words_),) or model.counts_.shape != (len(model.words_),):
+            raise ValueError(f"{len(model.words_)} words have synapses {model.synapses_.shape}")
+        return model
+
+    def _resume(self, checkpoint: str | os.PathLike[str] | None, course: dict[str, int]) -> tuple[int, int]:
         """The epoch and the blocks of it that are done already, and their weights taken over."""
         if checkpoint is None or not Path(checkpoint).exists():
             return 0, 0
-        saved, course = type(self)._load(checkpoint)
+        saved, done = type(self)._load(checkpoint)
         same = saved.words_ == self.words_ and np.array_equal(saved.counts_, self.counts_)
-        if course is None or not same or saved.get_params() != self.get_params():
+        same = same and saved.get_params() == self.get_params() and saved.synapses_.shape == self.synapses_.shape
+        if not same or done is None or any(done.get(name) != value for name, value in course.items()):
             raise ValueError(f"checkpoint must be of the same settings and sentences, {os.fspath(checkpoint)} is not")
         self.synapses_, self.epochs_, self.seed_ = saved.synapses_, saved.epochs_, saved.seed_
-        whole = course["done"] == course["blocks"]
-        return (course["epoch"] + 1, 0) if whole else (course["epoch"], course["done"])
+        return (done["epoch"] + 1, 0) if done["done"] == done["blocks"] else (done["epoch"], done["done"])
 
     def _check_settings(self) -> None:
-        for name in ("cells", "min_count", "epochs", "batch_size"):
-            check_count(name, getattr(self, name))
-        check_count("max_words", self.max_words, 2)
-        if check_count("window", self.window) % 2 == 0 or self.window < 3:
-            raise ValueError(f"window must be odd and at least 3, got {self.window}")
+        for name, least in {"cells": 1, "min_count": 1, "epochs": 1, "batch_size": 1, "max_words": 2, "window": 3}.items():
+            check_count(name, getattr(self, name), least)
+        if self.window % 2 == 0:
+            raise ValueError(f"window must be odd, got {self.window}")
         check_positive("learning_rate", self.learning_rate)
-
-
-def refuse(word: Word) -> str:
-    raise TypeError(f"words must be strings or integers to be saved, got {word!r}")

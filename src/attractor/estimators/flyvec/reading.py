@@ -6,7 +6,9 @@ half; in a sentence also at the other words in the first half; for a text only t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -16,13 +18,27 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from attractor.estimators.flyvec.codes import Codes, encode
-from attractor.estimators.flyvec.corpus import Word, tokens_of
+from attractor.estimators.flyvec.words import Numbering, Word, tokens_of
 from attractor.nn.top_k import largest
 from attractor.validation import check_count
 
 Block = Literal["target", "context", "both"]
 BLOCKS: tuple[Block, ...] = ("target", "context", "both")
 Unknown = Literal["zero", "raise"]
+BATCH = 4096
+"""Codes whose drives are held at a time."""
+KEPT = 4
+"""Sets of codes of all words that a model keeps to search in."""
+
+
+@dataclass
+class Made:
+    """What is made of words and synapses when it is first asked for."""
+
+    words: list[Word]
+    synapses: npt.NDArray[np.float32]
+    places: Numbering
+    codes: dict[tuple[Block, int], Codes] = field(default_factory=dict)
 
 
 class WordCodes:
@@ -30,6 +46,7 @@ class WordCodes:
 
     words_: list[Word]
     synapses_: npt.NDArray[np.float32]
+    _kept: Made
 
     def codes(
         self,
@@ -59,7 +76,7 @@ class WordCodes:
         words = self.words_ if words is None else listed("words", words)
         offsets = {"target": (len(self.words_),), "context": (0,), "both": (0, len(self.words_))}[block]
         numbers = self._numbers(words, on_unknown)
-        return self._codes(words, [[one + offset for offset in offsets] if one >= 0 else [] for one in numbers], hash_length)
+        return self._codes(words, ([one + offset for offset in offsets] if one >= 0 else [] for one in numbers), hash_length)
 
     def codes_in_context(
         self, words: Sequence[Word], contexts: Sequence[Any], hash_length: int = 32, *, on_unknown: Unknown = "zero"
@@ -82,13 +99,14 @@ class WordCodes:
         if len(words) != len(contexts):
             raise ValueError(f"contexts must be as many as words, {len(words)}, got {len(contexts)}")
         numbers = self._numbers(words, on_unknown)
-        inputs = []
-        for number, context in zip(numbers, contexts, strict=True):
-            around = [one for one in self._numbers(tokens_of(context)) if one >= 0]
+
+        def inside(number: int, context: Any) -> list[int]:
+            around = self._known(context)
             if number in around:
                 around.remove(number)
-            inputs.append([number + len(self.words_), *around] if number >= 0 else [])
-        return self._codes(words, inputs, hash_length)
+            return [number + len(self.words_), *around] if number >= 0 else []
+
+        return self._codes(words, map(inside, numbers, contexts), hash_length)
 
     def document_codes(self, texts: Sequence[Any], hash_length: int = 32) -> Codes:
         """Codes of whole sentences or documents: all of their words drive the cells, as neighbours.
@@ -101,15 +119,14 @@ class WordCodes:
         """
         self._check_fitted()
         texts = listed("texts", texts)
-        inputs = [[one for one in self._numbers(tokens_of(text)) if one >= 0] for text in texts]
-        return self._codes(range(len(texts)), inputs, hash_length)
+        return self._codes(range(len(texts)), map(self._known, texts), hash_length)
 
     def nearest(
         self, word: Word, n: int = 10, *, context: Any = None, hash_length: int = 32, block: Block = "target"
     ) -> list[tuple[Word, float]]:
         """The `n` words with the most similar codes, and the share of equal bits.
 
-        For many queries make `codes()` once and ask `Codes.nearest`.
+        The first call makes the codes of all words, and the model keeps them. For many queries at once ask `Codes.nearest`.
 
         Args:
             word: the query.
@@ -121,12 +138,18 @@ class WordCodes:
             KeyError: the word is unknown.
             ValueError: `n`, `hash_length` or `block` out of range.
         """
-        index = self.codes(None, hash_length, block=block)
+        self._check_fitted()
+        kept = self._made().codes
+        index = kept.get((block, hash_length)) or self.codes(None, hash_length, block=block)
         if context is None:
             query = self.codes([word], hash_length, block=block, on_unknown="raise")
         else:
             query = self.codes_in_context([word], [context], hash_length, on_unknown="raise")
-        return index.nearest(query, n)[0]
+        found = index.nearest(query, n)[0]
+        kept[block, hash_length] = index
+        if len(kept) > KEPT:
+            del kept[next(iter(kept))]
+        return found
 
     def concept(self, cell: int, n: int = 10, *, block: Block = "target") -> list[tuple[Word, float]]:
         """What a cell stands for: the `n` words with the strongest synapses to it, and their weights.
@@ -148,23 +171,42 @@ class WordCodes:
     def _check_fitted(self) -> None:
         raise NotImplementedError
 
+    def _made(self) -> Made:
+        """What was made of these words and synapses; learning gives the model new synapses, and all is made anew."""
+        made: Made | None = vars(self).get("_kept")
+        if made is None or made.words is not self.words_ or made.synapses is not self.synapses_:
+            made = self._kept = Made(self.words_, self.synapses_, Numbering(self.words_))
+        return made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles are without what can be made again."""
+        return {name: value for name, value in vars(self).items() if name != "_kept"}
+
     def _numbers(self, words: Sequence[Word], on_unknown: str = "zero") -> list[int]:
-        """The place of each word, -1 for an unknown one."""
+        """The place of each word, below 0 for an unknown one."""
         if on_unknown not in ("zero", "raise"):
             raise ValueError(f"on_unknown must be 'zero' or 'raise', got {on_unknown!r}")
-        places = {word: place for place, word in enumerate(self.words_)}
-        numbers = [places.get(word, -1) for word in words]
-        if on_unknown == "raise" and -1 in numbers:
-            raise KeyError(f"the model does not know the word {words[numbers.index(-1)]!r}")
+        numbers = self._made().places.of(words)
+        if on_unknown == "raise" and min(numbers, default=0) < 0:
+            raise KeyError(f"the model does not know the word {words[numbers.index(min(numbers))]!r}")
         return numbers
 
-    def _codes(self, words: Sequence[Word], inputs: Sequence[Sequence[int]], hash_length: int) -> Codes:
-        cells = len(self.synapses_)
+    def _known(self, sentence: Any) -> list[int]:
+        """The places of the words of a sentence that are known."""
+        return [one for one in self._numbers(tokens_of(sentence)) if one >= 0]
+
+    def _codes(self, words: Sequence[Word], inputs: Iterable[Sequence[int]], hash_length: int) -> Codes:
+        """Codes of as many inputs as words, each with ones at these places."""
+        cells, inputs = len(self.synapses_), iter(inputs)
         if check_count("hash_length", hash_length) > cells:
             raise ValueError(f"hash_length must be at most the number of cells, {cells}, got {hash_length}")
-        known = np.array([len(one) > 0 for one in inputs], bool)
-        bits = np.zeros((len(inputs), -(-cells // 8)), np.uint8)
-        bits[known] = encode(self._drives([one for one in inputs if one]), hash_length)
+        bits, known = np.zeros((len(words), -(-cells // 8)), np.uint8), np.zeros(len(words), bool)
+        for start in range(0, len(words), BATCH):
+            some = list(islice(inputs, BATCH))
+            there = start + np.flatnonzero([len(one) > 0 for one in some])
+            if len(there):
+                known[there] = True
+                bits[there] = encode(self._drives([one for one in some if one]), hash_length)
         return Codes(words, bits, cells, known)
 
     def _drives(self, inputs: Sequence[Sequence[int]]) -> Tensor:
@@ -172,7 +214,7 @@ class WordCodes:
         weights = torch.from_numpy(np.ascontiguousarray(self.synapses_.T))
         flat = torch.tensor([place for one in inputs for place in one], dtype=torch.int64)
         sizes = torch.tensor([len(one) for one in inputs], dtype=torch.int64)
-        return embedding_bag(flat, weights, sizes.cumsum(0) - sizes, mode="sum") if inputs else weights[:0]
+        return embedding_bag(flat, weights, sizes.cumsum(0) - sizes, mode="sum")
 
 
 def listed(name: str, values: Any) -> Sequence[Any]:

@@ -35,6 +35,7 @@ from attractor.papers.p19_flyvec.claims import (
     SETS,
     STATIC,
 )
+from attractor.papers.p19_flyvec.ranks import spearman
 from attractor.papers.p19_flyvec.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval
@@ -55,6 +56,7 @@ CLAIMS: tuple[Claim, ...] = (
 SKIP_GRAM, CBOW, FLY, UNDIVIDED = "skip-gram", "CBOW", "fly", "fly, no division"
 NO_PEER = "gensim is not installed: pip install gensim==4.4.0"
 DIM, CELLS = 100, 400
+PEAKS = (16, 32, 50)
 Run = Mapping[str, Any]
 Score = Callable[[Run], float]
 
@@ -72,10 +74,10 @@ def measure_similarity(size: Size, seed: int, tell: Tell) -> Measured:
         "fly": (FLY, size.corpora, size.words, size.epochs),
         "divided": (FLY, size.corpora, size.words, size.short_epochs),
         "undivided": (UNDIVIDED, size.corpora, size.words, size.short_epochs),
-        SKIP_GRAM: (SKIP_GRAM, size.corpora, size.words, size.peer_epochs),
-        CBOW: (CBOW, size.corpora, size.words, size.peer_epochs),
+        SKIP_GRAM: (SKIP_GRAM, size.corpora, size.words, size.epochs),
+        CBOW: (CBOW, size.corpora, size.words, size.epochs),
         "little": (FLY, size.little, size.little_words, size.epochs),
-        "little skip-gram": (SKIP_GRAM, size.little, size.little_words, size.peer_epochs),
+        "little skip-gram": (SKIP_GRAM, size.little, size.little_words, size.epochs),
     }
     points = [(*what, size.every, each) for what in plan.values() for each in seeds]
     found = iter(sweep(learned, points, tell))
@@ -89,24 +91,41 @@ def rows(runs: Mapping[str, Sequence[Run | None]], data: str, size: Size) -> lis
     made = [row(STATIC[k], data, at("target", k), fly, note=known(fly) if k == MIDDLE else "") for k in LENGTHS]
     made += [row(claim, data, at("target", MIDDLE, name), fly) for name, claim in OTHER_SETS.items()]
     made += [
-        row(PEAK, data, lambda run: float(best(run)), fly),
+        row(
+            PEAK,
+            data,
+            lambda run: float(best(run) in PEAKS),
+            fly,
+            note=f"best lengths: {', '.join(str(best(run)) for run in there(fly))}",
+        ),
         row(FALL, data, lambda run: at("target", best(run))(run) - at("target", LENGTHS[-1])(run), fly),
-        gap(BINARY, data, at("target", MIDDLE), fly, at("bits", MIDDLE), runs[SKIP_GRAM]),
+        gap(BINARY, data, at("target", MIDDLE), fly, at("bits", MIDDLE), runs[SKIP_GRAM], f"{size.epochs} epochs each"),
         row(BY_NEIGHBOURS, data, at("context", MIDDLE), fly, note=f"both halves: {average(at('both', MIDDLE), fly)}"),
-        *(row(claim, data, at("dense"), runs[name], note=told(runs[name])) for name, claim in DENSE.items()),
+        *(
+            row(claim, data, at("dense"), runs[name], note=f"{size.epochs} epochs; {told(runs[name])}")
+            for name, claim in DENSE.items()
+        ),
         row(
             SECONDS,
             data,
             lambda run: float(run["cpu"]),
             fly,
-            note=f"{size.epochs} epochs; skip-gram {cpu(runs[SKIP_GRAM])}, CBOW {cpu(runs[CBOW])}",
+            note=f"{size.epochs} epochs each, one thread; skip-gram {cpu(runs[SKIP_GRAM])}, CBOW {cpu(runs[CBOW])}",
         ),
-        gap(DIVISION, data, at("target", MIDDLE), runs["divided"], at("target", MIDDLE), runs["undivided"]),
+        gap(
+            DIVISION,
+            data,
+            at("target", MIDDLE),
+            runs["divided"],
+            at("target", MIDDLE),
+            runs["undivided"],
+            f"{size.short_epochs} epochs each",
+        ),
     ]
     little = " + ".join(size.little)
     for name, claim in LITTLE.items():
         some, score = (runs["little skip-gram"], at("dense")) if name == SKIP_GRAM else (runs["little"], at(name, 16))
-        made.append(row(claim, little, score, some))
+        made.append(row(claim, little, score, some, note=f"{size.epochs} epochs"))
     return made
 
 
@@ -146,10 +165,10 @@ def word_vectors(kind: str, sentences: list[list[str]], words: int, epochs: int,
 
 def projected(vectors: Any, words: Sequence[str], hash_length: int, projection: npt.NDArray[Any]) -> Codes:
     """Vectors made binary: projected at random to as many numbers as there are cells, the largest are on."""
-    there = np.array([word in vectors for word in words])
+    known = np.array([word in vectors for word in words])
     rows = np.stack([vectors[word] if word in vectors else np.zeros(DIM, np.float32) for word in words])
     bits = encode(torch.from_numpy(rows @ projection), hash_length)
-    return Codes(words, bits, CELLS, there)
+    return Codes(words, bits, CELLS, known)
 
 
 def by_length(codes: Callable[[Sequence[str], int], Codes]) -> dict[str, dict[str, float]]:
@@ -170,9 +189,9 @@ def dense(vectors: Any) -> dict[str, float]:
     found = {}
     for name in SETS:
         pairs = load_word_pairs(name)
-        there = [place for place, (one, two) in enumerate(pairs.pairs) if one in vectors and two in vectors]
-        alike = [float(vectors.similarity(*pairs.pairs[place])) for place in there]
-        found[name] = spearman(np.array(alike), np.array(pairs.scores)[there])
+        both = [place for place, (one, two) in enumerate(pairs.pairs) if one in vectors and two in vectors]
+        alike = [float(vectors.similarity(*pairs.pairs[place])) for place in both]
+        found[name] = spearman(np.array(alike), np.array(pairs.scores)[both])
     return found
 
 
@@ -186,25 +205,6 @@ def counted(sentences: list[list[str]], words: int) -> dict[str, int]:
     return {name: sum(frequent.issuperset(pair) for pair in load_word_pairs(name).pairs) for name in SETS}
 
 
-def spearman(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
-    """Rank correlation x 100; 0 where a side is constant or has fewer than two values.
-
-    Example:
-        >>> spearman(np.array([1, 2, 2, 9]), np.array([0, 5, 5, 6]))
-        100.0
-    """
-    if len(first) < 2 or len(set(first.tolist())) < 2 or len(set(second.tolist())) < 2:
-        return 0.0
-    return round(100 * float(np.corrcoef(ranks(first), ranks(second))[0, 1]), 9)
-
-
-def ranks(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, place, times = np.unique(values, return_inverse=True, return_counts=True)
-    shared: npt.NDArray[np.float64] = np.cumsum(times) - (times - 1) / 2
-    return shared[place]
-
-
 def at(block: str, k: int | None = None, name: str = SETS[0]) -> Score:
     """A score of a run."""
     return lambda run: float(run["scores"][block][name] if k is None else run["scores"][block][str(k)][name])
@@ -215,27 +215,34 @@ def best(run: Run) -> int:
     return max(LENGTHS, key=lambda k: at("target", k)(run))
 
 
+def there(runs: Sequence[Run | None]) -> list[Run]:
+    """Those that were made."""
+    return [run for run in runs if run is not None]
+
+
 def row(claim: Claim, data: str, score: Score, runs: Sequence[Run | None], note: str = "") -> Row:
-    there = [run for run in runs if run is not None]
-    if not there:
+    made = there(runs)
+    if not made:
         return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
-    value, interval = mean_interval([score(run) for run in there])
-    return Row(claim, value, interval, len(there), sum(run["seconds"] for run in there), data, note=note)
+    value, interval = mean_interval([score(run) for run in made])
+    return Row(claim, value, interval, len(made), sum(run["seconds"] for run in made), data, note=note)
 
 
-def gap(claim: Claim, data: str, mine: Score, ours: Sequence[Run | None], their: Score, theirs: Sequence[Run | None]) -> Row:
+def gap(
+    claim: Claim, data: str, mine: Score, ours: Sequence[Run | None], their: Score, theirs: Sequence[Run | None], note: str
+) -> Row:
     """How much one is above the other, seed by seed."""
     pairs = [(one, other) for one, other in zip(ours, theirs, strict=True) if one is not None and other is not None]
     if not pairs:
         return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
     value, interval = mean_interval([mine(one) - their(other) for one, other in pairs])
-    note = f"{average(mine, ours)} against {average(their, theirs)}"
+    note = f"{average(mine, ours)} against {average(their, theirs)}, {note}"
     return Row(claim, value, interval, len(pairs), sum(one["seconds"] + other["seconds"] for one, other in pairs), data, note=note)
 
 
 def average(score: Score, runs: Sequence[Run | None]) -> str:
-    there = [score(run) for run in runs if run is not None]
-    return f"{sum(there) / len(there):.1f}" if there else "not measured"
+    scores = [score(run) for run in there(runs)]
+    return f"{sum(scores) / len(scores):.1f}" if scores else "not measured"
 
 
 def told(runs: Sequence[Run | None]) -> str:
@@ -265,16 +272,16 @@ def chart(runs: Mapping[str, Sequence[Run | None]]) -> Chart:
     x = tuple(map(float, LENGTHS))
     series = []
     for label, name, block in lines:
-        if there := [run for run in runs[name] if run is not None]:
-            values = [[at(block, k)(run) for run in there] for k in LENGTHS]
+        if made := there(runs[name]):
+            values = [[at(block, k)(run) for run in made] for k in LENGTHS]
             series.append(
                 Series(
                     label, x, tuple(float(np.mean(one)) for one in values), tuple(map(min, values)), tuple(map(max, values)), "line"
                 )
             )
     for name in (SKIP_GRAM, CBOW):
-        if there := [run for run in runs[name] if run is not None]:
-            level = float(np.mean([at("dense")(run) for run in there]))
+        if made := there(runs[name]):
+            level = float(np.mean([at("dense")(run) for run in made]))
             series.append(Series(f"{name}, {DIM} numbers", (x[0], x[-1]), (level, level), style="guide"))
     series.append(
         Series("published (recalled)", tuple(map(float, PUBLISHED)), tuple(map(float, PUBLISHED.values())), style="guide")

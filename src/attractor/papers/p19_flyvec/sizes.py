@@ -16,9 +16,8 @@ class Size:
         little: texts of the smaller corpus.
         words: in the vocabulary of each.
         little_words: in that of the smaller.
-        epochs: of training.
+        epochs: of training, of this and of word2vec.
         short_epochs: of the runs with and without division by counts.
-        peer_epochs: of word2vec.
         every: sentence is taken, such as 1 for all and 10 for a tenth.
         seeds: of weights and order.
         updates: independent cases of the rule.
@@ -30,14 +29,13 @@ class Size:
     little_words: int = 6_000
     epochs: int = 15
     short_epochs: int = 2
-    peer_epochs: int = 5
     every: int = 1
     seeds: int = 2
     updates: int = 10
 
 
 SIZES: dict[Scale, Size] = {
-    "smoke": Size(words=1500, little_words=1500, epochs=2, short_epochs=1, peer_epochs=1, every=25, seeds=1, updates=2),
+    "smoke": Size(words=1500, little_words=1500, epochs=2, short_epochs=1, every=25, seeds=1, updates=2),
     "laptop": Size(),
     "full": Size(seeds=5, updates=100),
 }
