@@ -240,7 +240,7 @@ def bundled(name: str) -> Callable[[], list[list[Any]]]:
 
 
 def orange(name: str) -> Callable[[], list[list[str]] | None]:
-    """A table of Orange: three lines of header, entries apart by tabs."""
+    """A table of Orange: three lines of header, entries apart by tabs; what is to be predicted stands last."""
     return lambda: lines_of("Orange", f"datasets/{name}.tab", "\t", skipped=3)
 
 
@@ -250,12 +250,14 @@ def keel(name: str) -> Callable[[], list[list[str]] | None]:
 
 
 def lines_of(package: str, path: str, separator: str, skipped: int = 0) -> list[list[str]] | None:
+    """The entries of a table in an installed package, without those of its last column."""
     folder = package_folder(package, None)
     file = Path(path) if folder is None else folder / path
     if folder is None or not file.exists():
         return None
+    # labels are no feature: nobody has them where a model is to predict them
     lines = [line for line in file.read_text(encoding="utf-8").splitlines()[skipped:] if line.strip() and line[0] != "@"]
-    return [[entry.strip() for entry in line.split(separator)] for line in lines]
+    return [[entry.strip() for entry in line.split(separator)[:-1]] for line in lines]
 
 
 READERS: dict[str, Callable[[], Sequence[Sequence[Any]] | None]] = {
@@ -330,7 +332,8 @@ def targets(found: list[dict[str, Any]], large: dict[str, Any], sizes: Sizes) ->
         some = [one for one in found if one["damage"] == damage]
         won = sum(one[OURS]["error"] <= one[NEIGHBOURS]["error"] for one in some)
         claim = f"imputer, {damage}: tables with an error no larger than of {NEIGHBOURS}"
-        listed.append(Target(claim, ">= 4 of 6", f"{won} of {len(some)}", 6 * won >= 4 * len(some) > 0))
+        wanted = f">= 4 of 6, here {-(-4 * len(some) // 6)} of {len(some)}"
+        listed.append(Target(claim, wanted, f"{won} of {len(some)}", 6 * won >= 4 * len(some) > 0))
     ratio = large[NEIGHBOURS]["seconds"] / large[OURS]["seconds"]
     claim = f"imputer, {sizes.rows:,} x {sizes.columns}: seconds of {NEIGHBOURS} over ours"
     return [*listed, Target(claim, f">= {TIMES_FASTER}", f"{ratio:.1f}", ratio >= TIMES_FASTER)]

@@ -1,6 +1,8 @@
 """Completion of tables: what is missing is no evidence, and the habits of scikit-learn."""
 
+import json
 import pickle
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 pytest.importorskip("sklearn")
 from sklearn.base import clone
@@ -16,10 +20,13 @@ from sklearn.exceptions import NotFittedError
 from sklearn.impute import KNNImputer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import attractor.estimators.imputer.reading as reading
+import attractor.estimators.imputer.imputer as module
 from attractor import DenseMemory, DiskBank, RamBank, SoftMax
 from attractor.estimators import AssociativeImputer
+from attractor.estimators.imputer.choice import sample
 from attractor.estimators.imputer.columns import Columns
+from attractor.estimators.imputer.perplexity import Search
+from attractor.estimators.imputer.reading import Cue
 from attractor.estimators.imputer.tables import table_of
 
 
@@ -69,7 +76,7 @@ def scores(imputer, cues, rows):
     """The scores of the library, from tables."""
     columns, nominal = imputer.columns_, np.isin(np.arange(cues.shape[1]), imputer.columns_.nominal)
     left, right = (columns.encode(table_of(X, nominal, None)) for X in (cues, rows))
-    return columns.layout.cues(*left, imputer.beta_) @ columns.layout.rows(*right).T
+    return columns.layout.cues(*left, torch.full((len(cues),), imputer.beta_)) @ columns.layout.rows(*right).T
 
 
 @pytest.mark.parametrize("beta", [0.3, 4.0, 60.0])
@@ -161,14 +168,15 @@ def test_bank_changes_nothing(tmp_path, bank):
     X, _ = damaged()
     imputer = AssociativeImputer(bank=banks(tmp_path)[bank]).fit(X)
     expected = AssociativeImputer().fit(X)
-    assert len(imputer.bank_) == len(X) and imputer.beta_ == expected.beta_
+    assert len(imputer.bank_) == len(X) and imputer.neighbours_ == expected.neighbours_
     np.testing.assert_allclose(imputer.transform(X), expected.transform(X), rtol=1e-5)
 
 
 def test_cues_at_once_and_rows_at_once_change_nothing(monkeypatch):
     X, _ = damaged()
     expected = AssociativeImputer(beta=5.0).fit_transform(X)
-    monkeypatch.setattr(reading, "CUES_AT_ONCE", 7)
+    monkeypatch.setattr(module, "CUES_AT_ONCE", 7)
+    monkeypatch.setattr(module, "ROWS_AT_ONCE", 11)
     monkeypatch.setattr("attractor.read.fold.SCORES_PER_BLOCK", 7)
     monkeypatch.setattr("attractor.read.fold.GROUP", 8)
     np.testing.assert_allclose(AssociativeImputer(beta=5.0).fit_transform(X), expected, rtol=1e-4)
@@ -190,18 +198,94 @@ def test_rows_do_not_complete_themselves_while_beta_is_chosen():
     X = np.random.default_rng(0).normal(size=(200, 6))
     imputer = AssociativeImputer().fit(X)
     # with itself in sight, a row would come back exactly at a large beta
-    assert imputer.completion_error_ == pytest.approx(1.0, abs=0.1) and imputer.beta_ < 1
+    assert imputer.completion_error_ == pytest.approx(1.0, abs=0.1) and imputer.neighbours_ > 10
 
 
-def test_chosen_beta_is_nearly_the_best():
-    X, whole = damaged(rows=150)
+def test_chosen_neighbours_are_nearly_the_best():
+    X, whole = damaged(rows=150, share=0.1)
+    imputer = AssociativeImputer().fit(X)
 
-    def error(beta):
-        return np.sqrt((((AssociativeImputer(beta=beta).fit_transform(X) - whole)[np.isnan(X)]) ** 2).mean())
+    def error(neighbours):
+        imputer.neighbours_ = neighbours
+        return np.sqrt((((imputer.transform(X) - whole)[np.isnan(X)]) ** 2).mean())
 
-    assert error("auto") < 1.05 * min(error(2.0**power) for power in range(-3, 9))
-    # rows are sampled with holes on top of their own, so that they are harder to complete
-    assert 1 < AssociativeImputer().fit(X).completion_error_ / (error("auto") / np.nanstd(X)) < 2
+    best = min(error(2.0**power) for power in range(1, 8))
+    assert error(imputer.fit(X).neighbours_) < 1.1 * best
+
+
+def test_each_row_looks_at_the_same_number_of_neighbours():
+    X, _ = damaged(rows=180, share=0.15)
+    imputer = AssociativeImputer().fit(X)
+    values, known = imputer.columns_.encode(table_of(X, np.zeros(5, dtype=bool), None))
+    rows = np.flatnonzero(np.isnan(X).any(1) & (~np.isnan(X)).any(1))
+    cue = Cue(values, known, ~known, torch.full((180,), -1)).rows(torch.from_numpy(rows))
+    beta = Search(imputer.bank_, imputer.columns_.layout, 9.0).beta(cue, torch.ones(len(rows), dtype=torch.float64))
+    for row, one in zip(rows, beta.tolist(), strict=True):
+        helpful = (~np.isnan(X))[:, np.isnan(X[row])].any(1)
+        logits = np.array([log_odds(X[row], other, np.nanmean(X, 0), np.nanstd(X, 0), one) for other in X[helpful]])
+        shares = np.exp(logits - logits.max())
+        shares /= shares.sum()
+        assert np.exp(-(shares * np.log(shares + 1e-300)).sum()) == pytest.approx(9, rel=0.25)
+
+
+def completion_errors(whole, columns, seed=0):
+    """Of ours and of five nearest neighbours, in standard deviations, with a fifth of some columns hidden."""
+    whole = (whole - whole.mean(0)) / whole.std(0)
+    hidden = np.zeros(whole.shape, dtype=bool)
+    hidden[:, columns] = np.random.default_rng(seed).random((len(whole), len(columns))) < 0.2
+    X = np.where(hidden, np.nan, whole)
+    completed = [kind().fit_transform(X) for kind in (AssociativeImputer, KNNImputer)]
+    return [np.sqrt(np.square(one - whole)[hidden].mean()) for one in completed]
+
+
+def test_fast_waves_are_followed():
+    time = np.sort(np.random.default_rng(1).uniform(size=600))
+    ours, theirs = completion_errors(np.column_stack([time, np.sin(20 * np.pi * time), np.cos(20 * np.pi * time)]), [1, 2])
+    assert ours < min(0.4, theirs)
+
+
+def test_what_belongs_to_a_number_of_many_is_found():
+    users = np.repeat(np.arange(200), 6)
+    ours, theirs = completion_errors(np.column_stack([users, np.random.default_rng(1).normal(size=(200, 2))[users]]), [1, 2])
+    assert ours < min(0.1, theirs)
+
+
+def test_exact_copies_give_their_mean():
+    X = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [1.0, 9.0]] * 5 + [[0.0, np.nan]])
+    imputer = AssociativeImputer().fit(X)
+    imputer.neighbours_ = 2.0
+    assert imputer.transform(X)[-1, 1] == pytest.approx(2)
+
+
+def test_counting_in_a_sample_of_the_rows_changes_little(monkeypatch):
+    X, whole = damaged(rows=1000, columns=8, share=0.1)
+    imputer = AssociativeImputer().fit(X)
+    imputer.neighbours_ = 40.0
+    expected = imputer.transform(X)
+    monkeypatch.setattr("attractor.estimators.imputer.perplexity.LEAST_SAMPLE", 100)
+    found = imputer.transform(X)
+    assert 0 < np.std((found - expected)[np.isnan(X)]) < 0.1 * whole.std()
+
+
+@pytest.mark.parametrize("beta", [3e5, 3e6])
+def test_large_beta_is_exact(beta):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([np.linspace(0, 1, 3000), rng.normal(size=3000)])
+    whole, scale = X[:, 0].copy(), X[:, 0].std()
+    X[::100, 1] = np.nan
+    completed = AssociativeImputer(beta=beta).fit_transform(X)
+    donors = ~np.isnan(X[:, 1])
+    for row in range(0, 3000, 100):
+        weights = np.exp(-beta * ((whole[row] - whole[donors]) / scale) ** 2 / 2)
+        assert completed[row, 1] == pytest.approx(np.average(X[donors, 1], weights=weights), abs=2e-3)
+
+
+def test_hidden_entries_are_like_the_holes_of_the_table():
+    known = np.ones((100, 6), dtype=bool)
+    known[:60, 2:4] = False
+    rows, hidden = sample(known, np.random.RandomState(0))
+    block = (hidden == [False, False, True, True, False, False]).all(1)
+    assert block.mean() > 0.7 and known[rows[block]].all()
 
 
 def test_fewer_errors_than_neighbours_on_wine():
@@ -361,6 +445,22 @@ def test_frames_keep_the_kinds_of_their_columns():
     assert set(imputer.transform(fewer)["level"]) == {"low", "middle", "high"}
 
 
+@pytest.mark.parametrize("text", [True, False])
+def test_numbers_of_frames_keep_their_kinds(text):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame({"whole": rng.integers(0, 5, 40), "single": rng.normal(size=40).astype("float32")})
+    frame = frame.assign(truth=rng.random(40) < 0.5, may_lack=rng.normal(size=40), counts=rng.integers(0, 5, 40))
+    frame = frame.astype({"may_lack": "Float32", "counts": "Int64"})
+    if text:
+        frame["word"] = rng.choice(["u", "v"], 40)
+    frame.loc[3, ["single", "may_lack", "counts"]] = None
+    completed = AssociativeImputer(beta=1.0).set_output(transform="pandas").fit_transform(frame)
+    kinds = {name: str(kind) for name, kind in completed.dtypes.items() if name != "word"}
+    assert kinds == {"whole": "int64", "single": "float32", "truth": "bool", "may_lack": "Float32", "counts": "Float64"}
+    assert not completed.isna().any().any()
+
+
 def test_indicators_are_those_of_other_imputers():
     X, _ = damaged(share=0.1, columns=8)
     X[:, 3] = 1.0
@@ -371,9 +471,11 @@ def test_indicators_are_those_of_other_imputers():
 
 def test_progress_rises_to_one():
     X, _ = damaged()
-    for work in (AssociativeImputer().fit, AssociativeImputer().fit(X).transform):
+    imputer = AssociativeImputer().fit(X)
+    works = [(clone(imputer).fit, X), (imputer.transform, X), (AssociativeImputer(beta=1.0).fit, X), (imputer.transform, X[-1:])]
+    for work, table in works:
         told = []
-        work(X, progress=told.append)
+        work(table, progress=told.append)
         assert told == sorted(told) and told[-1] == 1
 
 
@@ -383,6 +485,13 @@ def test_pickled_imputer_completes_alike():
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(imputer)).transform(X), imputer.transform(X))
 
 
+@pytest.mark.parametrize("copy", [deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_imputer_with_rows_on_disk_is_copied(tmp_path, copy):
+    X, _ = damaged()
+    imputer = AssociativeImputer(beta=2.0, bank=partial(DiskBank, tmp_path / "rows")).fit(X)
+    np.testing.assert_array_equal(copy(imputer).transform(X), imputer.transform(X))
+
+
 @pytest.mark.parametrize("bank", ["memory", "disk"])
 def test_saved_imputer_completes_alike(tmp_path, bank):
     X, _ = with_categories()
@@ -390,10 +499,48 @@ def test_saved_imputer_completes_alike(tmp_path, bank):
     imputer.save(tmp_path / "imputer")
     loaded = AssociativeImputer.load(tmp_path / "imputer")
     np.testing.assert_array_equal(loaded.transform(X), imputer.transform(X))
-    assert loaded.completion_error_ == imputer.completion_error_ and loaded.beta_ == imputer.beta_
+    for name in ("completion_error_", "beta_", "neighbours_"):
+        assert getattr(loaded, name) == getattr(imputer, name)
     assert loaded.get_feature_names_out().tolist() == imputer.get_feature_names_out().tolist()
     # the settings that were used, so that it can be fitted again
-    assert clone(loaded).fit(X).beta_ == imputer.beta_
+    assert clone(loaded).fit(X).neighbours_ == imputer.neighbours_
+
+
+def test_saved_imputer_of_frames_completes_them_alike(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    X, _ = with_categories()
+    frame = pandas.DataFrame(X, columns=list("abcd")).astype({"a": "float32", "b": "category", "c": float, "d": object})
+    imputer = AssociativeImputer(beta=2.0).set_output(transform="pandas").fit(frame)
+    imputer.save(tmp_path / "imputer")
+    loaded = AssociativeImputer.load(tmp_path / "imputer")
+    assert loaded.get_params() == imputer.get_params()
+    pandas.testing.assert_frame_equal(loaded.transform(frame), imputer.transform(frame))
+
+
+def test_rows_on_disk_may_move_with_the_file(tmp_path):
+    X, _ = damaged()
+    (tmp_path / "old").mkdir()
+    imputer = AssociativeImputer(beta=2.0, bank=partial(DiskBank, tmp_path / "old" / "rows")).fit(X)
+    imputer.save(tmp_path / "old" / "imputer")
+    imputer.bank_.close()
+    (tmp_path / "old").rename(tmp_path / "new")
+    loaded = AssociativeImputer.load(tmp_path / "new" / "imputer")
+    np.testing.assert_array_equal(loaded.transform(X), AssociativeImputer(beta=2.0).fit_transform(X))
+    loaded.bank_.append(torch.zeros(1, loaded.bank_.dim))
+    with pytest.raises(ValueError, match="60 float32 rows"):
+        AssociativeImputer.load(tmp_path / "new" / "imputer")
+
+
+def test_saved_categories_are_text_and_numbers(tmp_path):
+    X = np.empty((9, 2), dtype=object)
+    X[:, 0], X[:, 1] = range(9), [np.int64(place % 3) for place in range(9)]
+    X[4, 1] = None
+    imputer = AssociativeImputer(beta=2.0, categorical_features=[1]).fit(X)
+    imputer.save(tmp_path / "imputer")
+    assert (AssociativeImputer.load(tmp_path / "imputer").transform(X) == imputer.transform(X)).all()
+    X[3, 1] = (1, 2)
+    with pytest.raises(TypeError, match="categorical_features"):
+        AssociativeImputer(beta=2.0, categorical_features=[1]).fit(X).save(tmp_path / "imputer")
 
 
 def test_damaged_file_is_refused(tmp_path):
@@ -402,11 +549,65 @@ def test_damaged_file_is_refused(tmp_path):
         AssociativeImputer.load(tmp_path / "imputer")
 
 
+DAMAGES = {
+    "no mean": lambda state, told: state.pop("mean"),
+    "mean is NaN": lambda state, told: state["mean"].fill_(torch.nan),
+    "mean is short": lambda state, told: state.update(mean=state["mean"][:1].clone()),
+    "scale is negative": lambda state, told: state["scale"].neg_(),
+    "feature out of range": lambda state, told: state["numeric"].add_(7),
+    "frequency of nothing": lambda state, told: state["frequencies"].zero_(),
+    "no extra": lambda state, told: told.update(extra=None),
+    "beta is text": lambda state, told: told["extra"].update(beta="x"),
+    "beta is negative": lambda state, told: told["extra"].update(beta=-1.0),
+    "neighbours are negative": lambda state, told: told["extra"].update(neighbours=-1.0),
+    "categories are gone": lambda state, told: told["extra"].update(categories=[]),
+    "categories repeat": lambda state, told: told["extra"]["categories"].__setitem__(0, ["low"] * 3),
+    "features are fewer": lambda state, told: told["extra"].update(features=3),
+    "setting unknown": lambda state, told: told["settings"].update(colour=1),
+    "bank of another kind": lambda state, told: told["extra"]["bank"].update(kind="parameter", rows=10**13, dtype="float32"),
+    "bank lacks rows": lambda state, told: [state.pop(name) for name in list(state) if name.startswith("bank.")],
+    "bank is NaN": lambda state, told: state["bank.patterns"].fill_(torch.nan),
+    "bank knows half": lambda state, told: state["bank.patterns"].fill_(0.5),
+    "bank is double": lambda state, told: state.update({"bank.patterns": state["bank.patterns"].double()}),
+    "bank is narrow": lambda state, told: state.update({"bank.patterns": state["bank.patterns"][:, 1:].clone()}),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    X, _ = with_categories()
+    path = tmp_path_factory.mktemp("saved") / "imputer"
+    AssociativeImputer(categorical_features=CATEGORIES).fit(X).save(path)
+    return path
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_damage_is_one_error(saved, tmp_path, damage):
+    with safe_open(saved, "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        told = json.loads(file.metadata()["attractor"])
+    DAMAGES[damage](state, told)
+    save_file(state, tmp_path / "damaged", metadata={"attractor": json.dumps(told)})
+    with pytest.raises(ValueError, match="path must be a saved AssociativeImputer"):
+        AssociativeImputer.load(tmp_path / "damaged")
+
+
+def unhashable():
+    X = np.empty((2, 1), dtype=object)
+    X[0, 0] = [1]
+    return X
+
+
 @pytest.mark.parametrize(
     ("settings", "X", "error", "word"),
     [
         ({"beta": 0.0}, np.ones((3, 2)), ValueError, "beta"),
         ({"beta": "low"}, np.ones((3, 2)), TypeError, "beta"),
+        ({"beta": np.ones(2)}, np.ones((3, 2)), TypeError, "beta"),
+        ({"beta": 1e38}, np.ones((3, 2)), ValueError, "beta must be at most"),
+        ({"random_state": "bad"}, np.ones((3, 2)), ValueError, "bad"),
+        ({"categorical_features": [0]}, unhashable(), TypeError, "hashable categories, got list in feature 0"),
+        ({}, np.array([["2020-01-01"]], dtype="datetime64[s]"), TypeError, "numbers and categories, got datetime64"),
         ({}, np.full((3, 2), np.nan), ValueError, "known"),
         ({}, np.array([[1.0, np.inf]]), ValueError, "inf"),
         ({"categorical_features": "all"}, np.ones((3, 2)), ValueError, "categorical_features"),
@@ -435,6 +636,19 @@ def test_bank_with_rows_is_refused(tmp_path):
     imputer = AssociativeImputer(bank=partial(DiskBank, tmp_path / "rows")).fit(X)
     with pytest.raises(ValueError, match="empty"):
         imputer.fit(X)
+
+
+@pytest.mark.parametrize("settings", [{"random_state": "bad"}, {}])
+def test_failed_fit_leaves_no_rows_behind(tmp_path, settings):
+    X, _ = damaged()
+    imputer = AssociativeImputer(bank=partial(DiskBank, tmp_path / "rows"), **settings)
+
+    def stop(done):
+        raise RuntimeError("bad")
+
+    with pytest.raises((ValueError, RuntimeError), match="bad"):
+        imputer.fit(X, progress=stop)
+    assert len(imputer.set_params(random_state=0).fit(X).bank_) == len(X)
 
 
 def test_not_fitted():

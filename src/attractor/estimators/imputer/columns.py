@@ -143,7 +143,7 @@ def in_order(values: list[Any]) -> list[Any]:
     """Sorted; by type and text where the values do not compare."""
     try:
         return sorted(values)
-    except TypeError:
+    except (TypeError, ValueError):  # such as numbers of NumPy and tuples
         return sorted(values, key=lambda value: (type(value).__name__, repr(value)))
 
 

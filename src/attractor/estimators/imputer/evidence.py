@@ -30,6 +30,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from attractor.read import Block, Dot
+from attractor.read.similarity import Cues
+
+IN_SINGLE, IN_DOUBLE = 1e4, 1e12
+"""Of the inverse temperature times the largest squared number: up to there scores are right to 0.01 and 0.001."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layout:
@@ -78,15 +84,49 @@ class Layout:
         """Rows to store, `(n, stored_width)`, from `values (n, width)`, zero where unknown, and `known (n, columns)`."""
         return torch.cat([values, known.to(values.dtype), values[:, : self.numbers].square()], -1)
 
-    def cues(self, values: Tensor, known: Tensor, beta: float) -> Tensor:
-        """Cues `(b, stored_width)` whose dot product with a stored row is the score above."""
+    def cues(self, values: Tensor, known: Tensor, beta: Tensor) -> Tensor:
+        """Cues `(b, stored_width)` whose dot product with a stored row is the score above, each at its own `beta (b,)`."""
         # a column that never varies tells nothing: p(x | y) is p(x)
         numbers, mask = values[:, : self.numbers], (known[:, : self.numbers] & self.varied).to(values.dtype)
+        beta = beta.to(values.dtype)[:, None]
         linear = beta * numbers * mask
         squares = -beta / 2 * mask
-        own = (torch.tensor(beta).log1p() - beta**2 / (1 + beta) * numbers.square()) / 2 * mask
-        nominal = values[:, self.numbers :]
-        chance = torch.logaddexp(torch.log1p(-self.frequencies), self.frequencies.log() + beta)
+        own = (beta.log1p() - beta * (beta / (1 + beta)) * numbers.square()) / 2 * mask
+        nominal, frequencies = values[:, self.numbers :], self.frequencies.to(values.dtype)
+        chance = torch.logaddexp(torch.log1p(-frequencies), frequencies.log() + beta)
         unlike = values.new_zeros(len(values), len(self.sizes))
         unlike.index_add_(1, self.column_of[self.numbers :] - self.numbers, -chance * nominal)
         return torch.cat([linear, beta * nominal, own, unlike, squares], -1)
+
+    def greatest_beta(self, values: Tensor) -> Tensor:
+        """Inverse temperature `(b,)` up to which the scores of cues `values (b, width)` are right to 0.001."""
+        return IN_DOUBLE / largest_squares(values)
+
+
+class Evidence(Dot):
+    """The score above. Cues in double precision are compared in it, squares too; those in single have them as they are stored.
+
+    Args:
+        layout: of the stored rows.
+    """
+
+    name = "evidence"
+
+    def __init__(self, layout: Layout):
+        self.layout = layout
+
+    def relative(self, cues: Cues, block: Block) -> Tensor:
+        if cues.vectors.dtype == block.patterns.dtype:
+            return super().relative(cues, block)
+        rows = block.patterns.to(cues.vectors.dtype)
+        rows[:, rows.shape[1] - self.layout.numbers :] = rows[:, : self.layout.numbers].square()
+        return cues.vectors @ rows.T
+
+
+def needs_double(values: Tensor, beta: Tensor) -> Tensor:
+    """Which cues `values (b, width)` need double precision, `(b,)` Boolean: the products of the score cancel each other."""
+    return beta * largest_squares(values) > IN_SINGLE
+
+
+def largest_squares(values: Tensor) -> Tensor:
+    return 1 + values.double().square().amax(-1) if values.shape[1] else torch.ones(len(values), dtype=torch.float64)

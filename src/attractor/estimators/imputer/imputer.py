@@ -8,38 +8,39 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
 
-from attractor.bank import Bank, RamBank, bank_from, bank_settings
+from attractor.bank import Bank, DiskBank, RamBank
+from attractor.estimators.imputer.choice import choose_neighbours
 from attractor.estimators.imputer.columns import Columns, Table
-from attractor.estimators.imputer.reading import complete
-from attractor.estimators.imputer.temperature import choose_beta
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.imputer.perplexity import Search
+from attractor.estimators.imputer.reading import Cue, complete
+from attractor.estimators.imputer.storing import load_imputer, save_imputer
 from attractor.validation import check_positive
 
 try:
-    from sklearn.base import BaseEstimator, TransformerMixin
+    from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
     from sklearn.utils import check_random_state
     from sklearn.utils._set_output import _get_output_config
-    from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
-    from attractor.estimators.imputer.tables import PRECISIONS, completed_frame, is_frame, nominal_features, table_of
+    from attractor.estimators.imputer.tables import PRECISIONS, check_kinds, completed_frame, is_frame, nominal_features, table_of
 except ImportError as error:
-    raise ImportError("AssociativeImputer needs scikit-learn: pip install 'attractor[sklearn]'") from error
+    raise ImportError("AssociativeImputer needs scikit-learn 1.6 or newer: pip install 'attractor[sklearn]'") from error
 
 NO_CATEGORY = "missing_value"  # as SimpleImputer has it
 ROWS_AT_ONCE = 2**16
-ARRAYS = ("numeric", "mean", "scale", "varied", "nominal", "frequencies")
-MASKS = ("empty_features_", "indicator_features_", "is_categorical_")
+CUES_AT_ONCE = 1024
+GREATEST_BETA = 1e10
+"""Larger than it takes to tell 100,000 equal steps of a column apart; double precision ends soon beyond."""
 
 
-class AssociativeImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not annotated
+class AssociativeImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not annotated
     """Completes unknown entries (NaN, None) from the stored rows that resemble a row in what is known.
 
     `fit` stores all rows, those with holes too. `transform` fills a hole with the mean of its column over the stored rows that know
@@ -48,27 +49,36 @@ class AssociativeImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     known entry gets the means and the most frequent categories. What is known never changes, and rows are completed one by one:
     which others come along makes no difference.
 
-    Numbers are standardised for the comparison; columns that never vary take no part in it. It works in single precision.
+    How sharply to weigh is chosen for each row: `beta` in `exp(s)`, the precision of the noise, is the one at which the weights of
+    the rows that can help have the perplexity `neighbours_`, so that it follows how densely the stored rows lie (Hinton and Roweis
+    2002). Exact copies of what a row knows cannot be told apart: where there are more of them than `neighbours_`, the row gets
+    their mean.
+
+    Numbers are standardised for the comparison; columns that never vary take no part in it. Rows are stored in single precision,
+    and compared in double where the score needs it.
 
     Args:
-        beta: inverse temperature, the precision of that noise in standard deviations: large for the nearest row alone, small for
-            the mean of all. `"auto"`: the one that completes 512 sampled rows best, each from all others, when entries are hidden
-            from them like the holes of the table, or a fifth where it has none.
+        beta: `"auto"`, or one inverse temperature for all rows, per squared standard deviation, at most 10^10: large for the
+            nearest row alone, small for the mean of all. `"auto"` chooses `neighbours_` among 2, 4, 8, ... and all rows: what
+            completes 512 sampled rows best, each from all others, when entries are hidden from them like the holes of the table,
+            or a fifth where it has none.
         categorical_features: features that hold categories: a mask, indices, names, None for none, or `"from_dtype"` for the
             columns of a pandas frame with the dtype category, object or string. Only the 255 most frequent categories of a feature
             are compared and filled in. A category that `fit` did not see stays as it is, and is no evidence.
-        bank: gives an empty bank for rows of the width it is called with, such as `partial(DiskBank, "folder")`. Default: in
-            memory. Stored are 32-bit numbers: 3 for each number, 1 + categories for each category column.
+        bank: gives an empty bank, in memory or on disk, for rows of the width it is called with; each fit needs a new one. Default:
+            `RamBank`. For rows on disk: `lambda width: DiskBank(tempfile.mkdtemp(), width)`. Stored are 32-bit numbers: 3 for each
+            number, 1 + categories for each category column.
         add_indicator: append a column of 0 and 1 for each feature with unknown entries in `fit`, 1 where unknown.
         keep_empty_features: keep features without any known entry in `fit`, filled with 0, or `"missing_value"` among text.
             Default: they are left out.
-        random_state: of the sample for `beta="auto"`.
+        random_state: of that sample.
 
     Attributes:
-        beta_: the inverse temperature in use.
+        neighbours_: the perplexity of the weights. Only with `beta="auto"`, where there was something to sample.
+        beta_: the median inverse temperature of the sampled rows at this perplexity, or the one that was given.
         completion_error_: root mean square error of the sampled entries, in standard deviations, for categories half the squared
-            distance of votes and truth. Rather too large: these rows lack their own unknown entries besides. Only with
-            `beta="auto"`, where there was something to sample.
+            distance of votes and truth; with `neighbours_`. No estimate of the error of `transform`: the least of some attempts,
+            hence rather small, of rows that lack their own unknown entries besides, hence rather large.
         bank_: the stored rows.
         columns_: mean, scale and categories of the features.
         empty_features_: features without any known entry in `fit`.
@@ -111,9 +121,12 @@ class AssociativeImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             TypeError, ValueError: ill-shaped, infinite, nothing known at all, a setting out of its range, or a bank that is not
                 empty or of another width; nothing has changed then.
         """
-        if self.beta != "auto":
-            check_positive("beta", self.beta)
-        fresh = copy(self)
+        automatic = isinstance(self.beta, str) and self.beta == "auto"
+        if not automatic and check_positive("beta", cast(float, self.beta)) > GREATEST_BETA:
+            raise ValueError(f"beta must be at most {GREATEST_BETA:g}, got {self.beta!r}")
+        random, tell = check_random_state(self.random_state), progress or silent
+        fresh = object.__new__(type(self))
+        fresh.__dict__ = dict(self.__dict__)
         table = fresh._table(X, reset=True)
         if bool(table.missing.all()):
             raise ValueError(f"X must have a known entry, all of {table.missing.shape} are unknown")
@@ -122,21 +135,25 @@ class AssociativeImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         fresh.indicator_features_ = np.flatnonzero(table.missing.any(0))
         layout = fresh.columns_.layout
         values, known = fresh.columns_.encode(table)
-        fresh.bank_ = RamBank(layout.stored_width) if self.bank is None else self.bank(layout.stored_width)
-        if fresh.bank_.dim != layout.stored_width or len(fresh.bank_):
-            raise ValueError(f"bank must give an empty bank of width {layout.stored_width}, got {fresh.bank_!r}")
-        parts = zip(values.split(ROWS_AT_ONCE), known.split(ROWS_AT_ONCE), strict=True)
-        ids = torch.cat([fresh.bank_.append(layout.rows(*part)) for part in parts])
-        fresh.__dict__.pop("completion_error_", None)
-        if self.beta == "auto":
-            random = check_random_state(self.random_state)
-            choice = choose_beta(fresh.bank_, layout, values, known, ids, random, progress or silent)
-            fresh.beta_ = 1.0 if choice is None else choice.beta
-            if choice is not None:
-                fresh.completion_error_ = choice.error
-        else:
-            fresh.beta_ = float(self.beta)
+        bank = (self.bank or RamBank)(layout.stored_width)
+        if bank.dim != layout.stored_width or len(bank):
+            raise ValueError(f"bank must give an empty bank of width {layout.stored_width} at each fit, got {bank!r}")
+        stored: list[torch.Tensor] = []
+        try:
+            for part in zip(values.split(ROWS_AT_ONCE), known.split(ROWS_AT_ONCE), strict=True):
+                stored.append(bank.append(layout.rows(*part)))
+            choice = choose_neighbours(bank, layout, values, known, torch.cat(stored), random, tell) if automatic else None
+        except BaseException:
+            for ids in stored:
+                bank.forget(ids)
+            raise
+        for name in ("neighbours_", "completion_error_"):
+            fresh.__dict__.pop(name, None)
+        fresh.bank_, fresh.beta_ = bank, 1.0 if automatic else float(self.beta)
+        if choice is not None:
+            fresh.neighbours_, fresh.beta_, fresh.completion_error_ = choice
         self.__dict__ = fresh.__dict__
+        tell(1.0)
         return self
 
     def transform(self, X: Any, *, progress: Callable[[float], None] | None = None) -> Any:
@@ -148,100 +165,83 @@ class AssociativeImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Returns:
             `(n, features)` in the precision of `X`, without empty features unless they are kept, and with indicators where wanted.
-            Where text is among the categories an array of objects; with `set_output(transform="pandas")` frames keep the kinds of
-            their columns.
+            Where text is among the categories an array of objects. With `set_output(transform="pandas")` columns of a frame without
+            holes stay as they are, and the others keep their dtype, but for whole numbers and Booleans, which become fractions.
 
         Raises:
             TypeError, ValueError: ill-shaped, infinite, or other features than in `fit`.
         """
         check_is_fitted(self)
         table = self._table(X, reset=False)
-        completed, kept = self._completed(table, progress), self._kept()
+        completed, kept = self._completed(table, progress or silent), self._kept()
         indicators = table.missing[:, self.indicator_features_ if self.add_indicator else []].astype(table.numbers.dtype)
-        if table.objects and is_frame(X) and _get_output_config("transform", self)["dense"] == "pandas":
+        if is_frame(X) and _get_output_config("transform", self)["dense"] == "pandas":
             names = self.get_feature_names_out()[len(kept) :]
             return completed_frame(X, completed).iloc[:, kept].assign(**dict(zip(names, indicators.T, strict=True)))
         return np.concatenate([completed.array()[:, kept], indicators.astype(table.dtype)], 1)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of what `transform` gives: of the features, and `missingindicator_NAME`."""
-        check_is_fitted(self)
-        names = _check_feature_names_in(self, input_features)
+        names = super().get_feature_names_out(input_features)
         if not self.add_indicator:
             return names[self._kept()]
         indicators = [f"missingindicator_{name}" for name in names[self.indicator_features_]]
         return np.concatenate([names[self._kept()], np.array(indicators, dtype=object)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all to the file `path`; of a bank on disk only where it is, seen from there.
+        """Write all to the file `path`, but for the setting `bank`; of a bank on disk only where it is, seen from there.
 
         Raises:
-            TypeError: a random state that is no number, or categories that JSON cannot hold.
+            TypeError: a random state that is no number, or categories that are neither text nor numbers.
             ValueError: a bank that is neither in memory nor on disk, or `path` is a folder.
         """
         check_is_fitted(self)
-        plain = copy(self)
-        plain.categorical_features = plain.bank = None
-        columns = self.columns_
-        extra = {
-            "beta": self.beta_,
-            "error": getattr(self, "completion_error_", None),
-            "features": self.n_features_in_,
-            "names": getattr(self, "feature_names_in_", np.array([])).tolist(),
-            "categories": [list(some) for some in columns.categories],
-            "bank": {**bank_settings(self.bank_, Path(path).parent), "dim": self.bank_.dim},
-        }
-        state = {name: torch.from_numpy(getattr(columns, name)) for name in ARRAYS}
-        state |= {name: torch.from_numpy(getattr(self, name)) for name in MASKS}
-        if isinstance(self.bank_, RamBank):
-            state |= {f"bank.{name}": tensor for name, tensor in self.bank_.contents().items()}
-        save_estimator(plain, path, state, extra)
+        save_imputer(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+        """Read what `save` wrote. Fitted again, it stores rows in memory.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: a damaged file, one of another class or a newer format, or the bank on disk is not where it was.
+            ValueError: a damaged file, one of another class or a newer format, or the bank on disk is not where or as it was.
         """
-        settings, state, extra = load_estimator(path, cls)
-        imputer = cls(**settings)
-        imputer.categorical_features = state["is_categorical_"].tolist()
-        arrays = {name: state[name].numpy() for name in ARRAYS}
-        imputer.columns_ = Columns(**arrays, categories=extra["categories"])
-        for name in MASKS:
-            setattr(imputer, name, state[name].numpy())
-        imputer.beta_, imputer.n_features_in_ = extra["beta"], extra["features"]
-        if extra["error"] is not None:
-            imputer.completion_error_ = extra["error"]
-        if extra["names"]:
-            imputer.feature_names_in_ = np.array(extra["names"], dtype=object)
-        imputer.bank_ = bank_from(extra["bank"], extra["bank"]["dim"], Path(path).parent)
-        if isinstance(imputer.bank_, RamBank):
-            imputer.bank_.restore({name[5:]: tensor for name, tensor in state.items() if name.startswith("bank.")})
-        return imputer
+        return load_imputer(cls, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        bank = state.get("bank_")
+        # a bank on disk stays there
+        return {**state, "bank_": bank.path.resolve()} if isinstance(bank, DiskBank) else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if isinstance(bank := state.get("bank_"), Path):
+            self.bank_: Bank = DiskBank(bank)
 
     def _table(self, X: Any, *, reset: bool) -> Table:
         if reset:
             self.is_categorical_ = nominal_features(X, self.categorical_features)
+        check_kinds(X, self.is_categorical_)
         if not self.is_categorical_.any():
             numbers = validate_data(self, X, dtype=PRECISIONS, ensure_all_finite="allow-nan", reset=reset)
             return Table(numbers, {}, np.isnan(numbers), numbers.dtype)
         validate_data(self, X, skip_check_array=True, reset=reset)
         return table_of(X, self.is_categorical_, self)
 
-    def _completed(self, table: Table, progress: Callable[[float], None] | None) -> Table:
+    def _completed(self, table: Table, tell: Callable[[float], Any]) -> Table:
         """A copy of `table` with its holes filled."""
         objects = {feature: column.copy() for feature, column in table.objects.items()}
         whole = replace(table, numbers=table.numbers.copy(), objects=objects)
         features = self.columns_.features
         rows = np.flatnonzero(table.missing[:, features].any(1))
-        if len(rows):
+        if not len(rows):
+            tell(1.0)
+        else:
             some = table.rows(rows)
             values, known = self.columns_.encode(some)
             wanted = torch.from_numpy(some.missing[:, features])
-            filled = complete(self.bank_, self.columns_.layout, values, known, self.beta_, wanted=wanted, tell=progress or silent)
+            filled = self._recalled(Cue(values, known, wanted, torch.full((len(rows),), -1)), tell)
             for feature, found in self.columns_.decode(filled).items():
                 holes = some.missing[:, feature]
                 whole.column(feature)[rows[holes]] = found[holes]
@@ -249,6 +249,19 @@ class AssociativeImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             nothing = NO_CATEGORY if feature in objects and table.dtype == object else 0
             whole.column(feature)[table.missing[:, feature]] = nothing
         return whole
+
+    def _recalled(self, cue: Cue, tell: Callable[[float], Any]) -> torch.Tensor:
+        """What the stored rows say of the columns that each cue wants."""
+        layout, parts = self.columns_.layout, []
+        search = Search(self.bank_, layout, self.neighbours_) if hasattr(self, "neighbours_") else None
+        for start in range(0, len(cue.values), CUES_AT_ONCE):
+            some = cue.rows(slice(start, start + CUES_AT_ONCE))
+            beta = layout.greatest_beta(some.values).clamp_max(self.beta_)
+            if search is not None:
+                beta = search.beta(some, beta)
+            parts.append(complete(self.bank_, layout, some, beta))
+            tell(min(1.0, (start + CUES_AT_ONCE) / len(cue.values)))
+        return torch.cat(parts)
 
     def _kept(self) -> np.ndarray:
         return np.setdiff1d(np.arange(self.n_features_in_), [] if self.keep_empty_features else self.empty_features_)

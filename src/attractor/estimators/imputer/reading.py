@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from attractor.bank import Bank
-from attractor.estimators.imputer.evidence import Layout
-from attractor.read import Best, Dot, Read, Separation
+from attractor.estimators.imputer.evidence import Evidence, Layout, needs_double
+from attractor.read import Best, Partial, Read, Separation
 
-CUES_AT_ONCE = 1024
 HEADROOM = 50.0
 LEAST = -80.0
 """Weights lie between `exp(LEAST)` and `exp(HEADROOM)`: rows far below the best one still count where that lacks a column."""
 CLEAR = 1e6
 """How many times the sum of all least weights a column must have got."""
+FLOOR = -1e30
+"""A reference for the scores of a cue that no row may answer."""
+
+
+class Cue(NamedTuple):
+    """What is asked of the stored rows, for `b` rows.
+
+    Attributes:
+        values: coded, `(b, width)`, zero where unknown.
+        known: which columns `(b, columns)` are.
+        wanted: which columns `(b, columns)` are asked for.
+        own: ids `(b,)` of rows that a cue is not to see, -1 for none.
+    """
+
+    values: Tensor
+    known: Tensor
+    wanted: Tensor
+    own: Tensor
+
+    def rows(self, chosen: Tensor | slice) -> Cue:
+        return Cue(*(part[chosen] for part in self))
 
 
 class Sums(NamedTuple):
@@ -31,45 +51,41 @@ class Sums(NamedTuple):
 class ColumnwiseSoftMax(Separation):
     """`sum_mu w_mu y_mui / sum_mu w_mu known_mui` with `w = exp(s)`: a soft-max for each column, over the rows that know it.
 
-    The read-out is NaN in columns that all rows know only far below the best score; with `column`, that one is exact.
+    The read-out is NaN in columns that all rows know only far below the best score.
 
     Args:
         layout: of the stored rows.
         count: how many there are.
-        own: ids `(b,)`; a cue leaves out the row of its own id.
-        column: only rows that know this column count.
+        cue: what is asked.
+        strict: only rows that know a wanted column count.
     """
 
     name = "column-wise softmax"
     normalised = True
 
-    def __init__(self, layout: Layout, count: int, own: Tensor | None = None, column: int | None = None):
+    def __init__(self, layout: Layout, count: int, cue: Cue, *, strict: bool = False):
         self.layout = layout
         self.count = count
-        self.own = own
-        self.column = column
+        self.cue = cue
+        self.strict = strict
 
     def partial(self, scores: Tensor, ids: Tensor, rows: Tensor, best: Best) -> Sums:
         read, top = rows[:, : self.layout.width + self.layout.columns], best.scores[:, :1]
-        cue, own = torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
-        if self.own is not None:
-            place = torch.searchsorted(ids, self.own).clamp_max(len(ids) - 1)
-            cue = (ids[place] == self.own).nonzero().flatten()
-            own = place[cue]
-            top = torch.where(best.ids[:, :1] == self.own[:, None], best.scores[:, 1:], top)
-        if self.column is not None:
-            scores = scores.masked_fill(read[:, self.layout.width + self.column] == 0, -torch.inf)
-            scores[cue, own] = -torch.inf
+        hidden = own_places(self.cue, ids)
+        if self.strict:
+            scores = only_helpful(scores.clone(), self.cue, read[:, self.layout.width :], hidden)
             top = scores.amax(-1, keepdim=True)
-        reference = top.clamp_min(torch.finfo(top.dtype).min / 2) - HEADROOM
+        elif len(hidden[0]):
+            top = torch.where(best.ids[:, :1] == self.cue.own[:, None], best.scores[:, 1:], top)
+        reference = top.clamp_min(FLOOR) - HEADROOM
         # what is below the least normal number would slow the product down a hundredfold
-        weights = (scores - reference).clamp_(LEAST, HEADROOM).exp_()
-        weights[cue, own] = 0
-        return Sums(reference, weights.sum(-1, keepdim=True), weights @ read)
+        weights = (scores - reference).to(read.dtype).clamp_(LEAST, HEADROOM).exp_()
+        weights[hidden] = 0
+        return Sums(reference.double(), weights.sum(-1, keepdim=True), weights @ read)
 
     def merge(self, left: Sums, right: Sums) -> Sums:
         reference = torch.maximum(left.reference, right.reference)
-        a, b = (left.reference - reference).exp(), (right.reference - reference).exp()
+        a, b = ((part.reference - reference).exp().to(part.rows.dtype) for part in (left, right))
         return Sums(reference, a * left.total + b * right.total, a * left.rows + b * right.rows)
 
     def finish(self, body: Sums) -> tuple[Tensor, Tensor]:
@@ -82,45 +98,61 @@ class ColumnwiseSoftMax(Separation):
         return scores.logsumexp(-1)
 
 
-def complete(
-    bank: Bank,
-    layout: Layout,
-    values: Tensor,
-    known: Tensor,
-    beta: float,
-    *,
-    wanted: Tensor | None = None,
-    own: Tensor | None = None,
-    tell: Callable[[float], Any] = lambda done: None,
-) -> Tensor:
+def complete(bank: Bank, layout: Layout, cue: Cue, beta: Tensor) -> Tensor:
     """The mean `(b, width)` of every column over the stored rows, by how much they resemble each cue.
 
     Args:
         bank: of rows that `layout` coded.
         layout: of the columns.
-        values: cues `(b, width)`, zero where unknown.
-        known: `(b, columns)`.
-        beta: inverse temperature.
-        wanted: the columns `(b, columns)` that are asked for; others may be NaN. Default: the unknown ones.
-        own: ids `(b,)` of rows that a cue is not to see.
-        tell: told of the fraction that is done.
+        cue: what is asked; columns that are not wanted may be NaN.
+        beta: inverse temperature of each, `(b,)`.
     """
-    wanted = ~known if wanted is None else wanted
-    found = []
-    for start in range(0, len(values), CUES_AT_ONCE):
-        part = slice(start, start + CUES_AT_ONCE)
-        cues, hidden = layout.cues(values[part], known[part], beta), None if own is None else own[part]
-        means = read(bank, cues, ColumnwiseSoftMax(layout, len(bank), hidden))
-        unclear = means[:, layout.first_entries].isnan() & wanted[part]
-        for column in unclear.any(0).nonzero().flatten().tolist():
-            some, entries = unclear[:, column].nonzero().flatten(), (layout.column_of == column).nonzero().flatten()
-            again = ColumnwiseSoftMax(layout, len(bank), None if hidden is None else hidden[some], column)
-            means[some[:, None], entries] = read(bank, cues[some], again)[:, entries]
-        found.append(means)
-        tell(min(1.0, (start + CUES_AT_ONCE) / len(values)))
-    return torch.cat(found)
+    means = read(bank, layout, cue, beta, lambda one: ColumnwiseSoftMax(layout, len(bank), one))
+    unclear = means[:, layout.first_entries].isnan() & cue.wanted
+    while bool(unclear.any()):
+        # the best of the rows that know such a column settles it: each round leaves fewer
+        some = unclear.any(1).nonzero().flatten()
+        asked = cue.rows(some)._replace(wanted=unclear[some])
+        again = read(bank, layout, asked, beta[some], lambda one: ColumnwiseSoftMax(layout, len(bank), one, strict=True))
+        means[some] = torch.where(unclear[some][:, layout.column_of], again, means[some])
+        left = means[:, layout.first_entries].isnan() & cue.wanted
+        if torch.equal(left, unclear):
+            break
+        unclear = left
+    return means
 
 
-def read(bank: Bank, cues: Tensor, separation: ColumnwiseSoftMax) -> Tensor:
-    asked = Read(Dot(), separation, cues)
-    return asked.finish(bank.fold(asked)).values
+class Rows(Protocol):
+    """What a read goes over: a bank, or some rows of it."""
+
+    def fold(self, read: Read) -> Partial: ...
+
+
+def read(bank: Rows, layout: Layout, cue: Cue, beta: Tensor, separation: Callable[[Cue], Separation]) -> Tensor:
+    """What `separation` makes of the scores, at an inverse temperature `beta (b,)` for each; in double precision where needed."""
+    double = needs_double(cue.values, beta)
+    parts = []
+    for kind, places in ((torch.float32, (~double).nonzero().flatten()), (torch.float64, double.nonzero().flatten())):
+        if len(places):
+            some = cue.rows(places)
+            asked = Read(Evidence(layout), separation(some), layout.cues(some.values.to(kind), some.known, beta[places]))
+            parts.append((places, asked.finish(bank.fold(asked)).values))
+    found = parts[0][1].new_empty(len(beta), parts[0][1].shape[1])
+    for places, values in parts:
+        found[places] = values
+    return found
+
+
+def own_places(cue: Cue, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The cues whose own row is in a block of rows `ids (n,)`, and which row that is."""
+    place = torch.searchsorted(ids, cue.own).clamp_max(len(ids) - 1)
+    asking = (ids[place] == cue.own).nonzero().flatten()
+    return asking, place[asking]
+
+
+def only_helpful(scores: Tensor, cue: Cue, knows: Tensor, hidden: tuple[Tensor, Tensor]) -> Tensor:
+    """Moves `scores (b, n)` of rows that know, `(n, columns)`, no wanted column to `FLOOR`, and those `hidden` from a cue."""
+    helpful = (cue.wanted.to(knows.dtype) @ knows.T).clamp_max_(1)  # arithmetic, for Booleans of this size take longer
+    scores.add_(helpful.sub_(1), alpha=-FLOOR)
+    scores[hidden] = FLOOR
+    return scores

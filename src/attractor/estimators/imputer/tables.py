@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -68,22 +69,43 @@ def table_of(X: Any, nominal: np.ndarray, estimator: Any) -> Table:
     missing, objects = np.isnan(numbers), {}
     for feature in np.flatnonzero(nominal).tolist():
         objects[feature] = X.iloc[:, feature].astype(object).to_numpy() if frame else X[:, feature].astype(object)
+        for value in objects[feature].tolist():
+            if not isinstance(value, Hashable):
+                raise TypeError(f"X must hold hashable categories, got {type(value).__name__} in feature {feature}")
         missing[:, feature] = unknown(objects[feature])
     all_numbers = not frame and X.dtype.kind in "biuf"
     return Table(numbers, objects, missing, numbers.dtype if all_numbers else np.dtype(object))
 
 
+def check_kinds(X: Any, nominal: np.ndarray) -> None:
+    """Raises TypeError where a column that is no category holds dates or durations."""
+    kinds = X.dtypes if is_frame(X) else [getattr(X, "dtype", None)]
+    for feature, kind in enumerate(kinds):
+        if getattr(kind, "kind", "O") in "mM" and not (len(nominal) and nominal[feature]):
+            name = repr(X.columns[feature]) if is_frame(X) else "of X"
+            raise TypeError(f"X must hold numbers and categories, got {kind} in column {name}; turn it into numbers first")
+
+
 def completed_frame(X: Any, table: Table) -> Any:
-    """A copy of the frame `X` with the holes filled from `table`; a category column keeps its kind and may gain categories."""
+    """A copy of the frame `X` with the holes filled from `table`; a category column keeps its kind and may gain categories.
+
+    Columns of whole numbers and Booleans that have holes become fractions, those without stay.
+    """
     frame = X.copy()
     for feature in range(X.shape[1]):
         column, values, known = X.iloc[:, feature], table.column(feature), ~table.missing[:, feature]
-        if feature not in table.objects:
-            column = values
-        elif not known.all():
+        if known.all():
+            continue
+        kind = getattr(column.dtype, "kind", "O")
+        if feature in table.objects:
             if hasattr(column, "cat"):
                 lacking = set(values[~known].tolist()) - set(column.cat.categories)
                 column = column.cat.add_categories(in_order(list(lacking)))
             column = column.where(known, values)
+        elif kind == "O":
+            column = values
+        else:
+            nullable = column.astype("Float64") if kind in "biu" else column
+            column = nullable.where(known, values.astype(np.float64)).astype(nullable.dtype)
         frame.isetitem(feature, column)
     return frame
