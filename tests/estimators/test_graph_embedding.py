@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
@@ -455,3 +457,42 @@ def test_what_is_saved_comes_back(tmp_path):
     (tmp_path / "karate").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="HopfieldGraphEmbedding"):
         HopfieldGraphEmbedding.load(tmp_path / "karate")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("indices", lambda old: old + 1000),
+        ("indices", lambda old: old - 1000),
+        ("indices", lambda old: old.double()),
+        ("indptr", lambda old: old.flip(0)),
+        ("indptr", lambda old: old[:-1]),
+        ("indptr", lambda old: old + 1),
+        ("data", lambda old: -old),
+        ("data", lambda old: old * torch.inf),
+        ("data", lambda old: old[:-1]),
+        ("content_", lambda old: old * torch.nan),
+        ("content_", lambda old: old.half()),
+        ("drives_", lambda old: old.int()),
+        ("drives_", lambda old: old[:-1]),
+    ],
+)
+def test_damage_in_a_file_is_an_error_of_the_file(tmp_path, name, change):
+    path = tmp_path / "karate"
+    quick().fit(KARATE).save(path)
+    with safe_open(path, "pt") as file:
+        tensors, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file(tensors | {name: change(tensors[name]).contiguous()}, path, metadata)
+    with pytest.raises(ValueError, match="HopfieldGraphEmbedding"):
+        HopfieldGraphEmbedding.load(path)
+
+
+@pytest.mark.parametrize("graph", [networkx.gnp_random_graph(34, 0.2, seed=0), networkx.to_scipy_sparse_array(KARATE)])
+def test_another_graph_is_not_taken_for_names_of_nodes(graph):
+    with pytest.raises(TypeError, match="got a graph"):
+        quick().fit(KARATE).transform(graph)
+
+
+def test_numbers_of_nodes_may_be_a_tensor():
+    fitted = quick().fit(KARATE)
+    np.testing.assert_array_equal(fitted.transform(torch.tensor([3, 1])), fitted.transform([3, 1]))

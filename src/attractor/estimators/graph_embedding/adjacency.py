@@ -94,6 +94,28 @@ def checked(ends: np.ndarray, weights: np.ndarray, nodes: list[Hashable], direct
     return Network(adjacency, nodes)
 
 
+def adjacency_of(weights: np.ndarray, indices: np.ndarray, starts: np.ndarray, *, size: int) -> csr_array:
+    """The adjacency `(size, size)` of rows that come from outside, and that scipy's own code would follow unseen.
+
+    Raises:
+        ValueError: rows that are no rows of such a matrix, or weights that are negative or not finite.
+    """
+    kinds = weights.dtype.kind, indices.dtype.kind, starts.dtype.kind
+    fits = kinds == ("f", "i", "i") and weights.shape == indices.shape == (weights.size,)
+    if not fits or starts.shape != (size + 1,) or starts[0] != 0 or starts[-1] != len(weights) or bool((np.diff(starts) < 0).any()):
+        raise ValueError(f"edges must be the rows of a matrix of {size} nodes")
+    if bool(((indices < 0) | (indices >= size)).any()):
+        raise ValueError(f"edges must end at one of {size} nodes")
+    if not bool(((weights >= 0) & np.isfinite(weights)).all()):
+        raise ValueError("weights of edges must be finite and not negative")
+    return csr_array((weights, indices, starts), shape=(size, size))
+
+
+def is_graph(value: Any) -> bool:
+    """Whether `value` is a graph rather than names of nodes."""
+    return is_networkx(value) or any(hasattr(value, name) for name in ("get_edgelist", "tocoo", "edge_index"))
+
+
 def from_igraph(graph: Any) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
     ends = np.asarray(graph.get_edgelist(), dtype=np.int64).reshape(-1, 2).T
     weights = np.asarray(graph.es["weight"]) if "weight" in graph.es.attributes() else np.ones(ends.shape[1])

@@ -11,7 +11,15 @@ import torch
 from scipy.sparse import coo_array, csr_array
 from torch import Tensor
 
-from attractor.estimators.graph_embedding.adjacency import ISOLATED, Network, network_from, some, with_ways_out
+from attractor.estimators.graph_embedding.adjacency import (
+    ISOLATED,
+    Network,
+    adjacency_of,
+    is_graph,
+    network_from,
+    some,
+    with_ways_out,
+)
 from attractor.estimators.graph_embedding.coarsening import Coarse, coarsened
 from attractor.estimators.graph_embedding.contexts import as_numpy, drives, reach, returns
 from attractor.estimators.graph_embedding.network import energy, recalled_activity
@@ -201,6 +209,7 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
         Raises:
             NotFittedError: before `fit`.
+            TypeError: `nodes` is a graph.
             ValueError: a name that is not in the graph, or a new node without a neighbour.
         """
         found = self._embedding(self.kind, nodes)
@@ -293,12 +302,18 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
             loaded._check_settings()
             loaded.nodes_, loaded.losses_ = list(extra["nodes"]), list(extra["losses"])
             size = len(loaded.nodes_)
-            loaded.adjacency_ = csr_array(tuple(state[name].numpy() for name in PARTS), shape=(size, size))
+            if len(set(loaded.nodes_)) < size:
+                raise ValueError("names of nodes must differ")
+            loaded.adjacency_ = adjacency_of(*(state[name].numpy() for name in PARTS), size=size)
             for name in TENSORS:
                 if state[name].shape != (size, loaded.memories):
                     raise ValueError(f"{name} of shape {tuple(state[name].shape)}, expected {(size, loaded.memories)}")
+                if not state[name].is_floating_point() or state[name].dtype != state["content_"].dtype:
+                    raise ValueError(f"{name} of {state[name].dtype}, expected the floating dtype of all")
+                if not bool(state[name].isfinite().all()):
+                    raise ValueError(f"{name} must be finite")
                 setattr(loaded, name, state[name].to(loaded.device))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
         return loaded
 
@@ -353,8 +368,10 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
         return torch.cat(parts)
 
     def _rows(self, nodes: Iterable[Hashable]) -> np.ndarray:
+        if is_graph(nodes):
+            raise TypeError(f"nodes must be names of nodes of the graph that was learned, got a graph, {type(nodes).__name__}")
         place = {node: row for row, node in enumerate(self.nodes_)}
-        names = list(nodes)
+        names = nodes.tolist() if isinstance(nodes, Tensor) else list(nodes)
         unknown = [node for node in names if node not in place]
         if unknown:
             raise ValueError(
