@@ -15,6 +15,7 @@ from attractor.memory import (
     KernelMemory,
     Memory,
     RandomFeatureMemory,
+    SparseDistributedMemory,
 )
 from attractor.memory.kernel import NoiseAware
 from attractor.read import RectifiedPolynomial, Sparsemax, TopK
@@ -75,11 +76,14 @@ RANDOM_FEATURES = Contender(
     "random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=480 / dim, alpha=1.0), monotone=True
 )
 
+KANERVA = Contender("sparse distributed", SparseDistributedMemory, monotone=False, binary=True)
+
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
     "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
     "kernel": (KERNEL,),
     "random_features": (RANDOM_FEATURES,),
+    "sparse_distributed": (KANERVA,),
 }
 
 DEMONSTRATED = (SOFT_MAX, COSINE, MANHATTAN, BINARY, HEBBIAN)
