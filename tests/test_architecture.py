@@ -11,11 +11,12 @@ import attractor
 
 PACKAGE = Path(attractor.__file__).parent
 
-SHARED = {"errors", "validation"}
+SHARED = {"errors", "validation", "tensor_file"}
 GROUND = {"read", "energy", "bank", "dynamics"}
 MAY_IMPORT = {
     "errors": set(),
     "validation": {"errors"},
+    "tensor_file": set(),
     "data": SHARED,
     "read": SHARED,
     "energy": SHARED | {"read"},

@@ -25,8 +25,8 @@ from attractor.estimators.image_completion import (
 from attractor.estimators.image_completion.run import Run, relative_rate, seed_of
 from attractor.nn.energy_transformer import EnergyTransformer
 from attractor.nn.energy_transformer.images import VisionEnergyTransformer
-from attractor.nn.energy_transformer.images_files import digest, read, write
 from attractor.nn.energy_transformer.images_patches import masked_error, random_patch_masks
+from attractor.tensor_file import digest, read, write
 
 accelerate = pytest.importorskip("accelerate")
 from accelerate.state import AcceleratorState  # noqa: E402  # after the skip
@@ -545,7 +545,7 @@ def test_data_are_read_for_their_digest_with_a_folder_only(tmp_path, monkeypatch
 def test_the_digest_does_not_depend_on_pieces(monkeypatch):
     tensors = {"a": stripes(), "b": torch.ones((), dtype=torch.bfloat16)}
     whole = digest("text", tensors)
-    monkeypatch.setattr("attractor.nn.energy_transformer.images_files.PIECE", 40)
+    monkeypatch.setattr("attractor.tensor_file.PIECE", 40)
     assert digest("text", tensors) == whole != digest("text", tensors | {"a": stripes(seed=1)})
 
 

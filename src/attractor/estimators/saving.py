@@ -1,8 +1,7 @@
-"""Fitted estimators as one safetensors file: tensors, and in its header JSON that says what they are. Nothing is unpickled."""
+"""Fitted estimators as one file of tensors, with their settings and all else as JSON."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-FORMAT = 1
+from attractor.tensor_file import read, write
 
 
 class Saved(NamedTuple):
@@ -47,16 +44,8 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], state: Mapping[
         >>> settings["n_clusters"], state["centres"].shape, extra
         (3, torch.Size([3, 2]), ['a'])
     """
-    place = Path(path)
-    if place.is_dir():
-        raise ValueError(f"path must be a file, got the folder {place}")
     settings = {name: plain(name, value) for name, value in estimator.get_params(deep=False).items()}
-    described = {"format": FORMAT, "estimator": type(estimator).__name__, "settings": settings, "extra": extra}
-    # clones: safetensors refuses tensors that share memory
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
-    fresh = place.with_name(f"{place.name}.new")
-    save_file(tensors, fresh, metadata={"attractor": json.dumps(described)})
-    os.replace(fresh, place)
+    write(Path(path), {"estimator": type(estimator).__name__, "settings": settings, "extra": extra}, state)
 
 
 def load_estimator(path: str | os.PathLike[str], kind: type) -> Saved:
@@ -66,19 +55,13 @@ def load_estimator(path: str | os.PathLike[str], kind: type) -> Saved:
         FileNotFoundError: there is no such file.
         ValueError: a damaged file, one of another class, or of a newer format.
     """
-    place = Path(path)
-    if not place.is_file():
-        raise FileNotFoundError(f"path must be a saved {kind.__name__}, there is no file {place}")
+    described, state = read(Path(path), f"a saved {kind.__name__}")
     try:
-        with safe_open(place, framework="pt") as file:
-            described = json.loads((file.metadata() or {})["attractor"])
-            if described["format"] > FORMAT:
-                raise ValueError(f"format {described['format']}, this version of attractor reads up to {FORMAT}")
-            if described["estimator"] != kind.__name__:
-                raise ValueError(f"a saved {described['estimator']}")
-            return Saved(dict(described["settings"]), {name: file.get_tensor(name) for name in file.keys()}, described["extra"])  # noqa: SIM118  # no mapping
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ValueError(f"path must be a saved {kind.__name__}, {place} is not: {error!r}") from error
+        if described["estimator"] != kind.__name__:
+            raise ValueError(f"a saved {described['estimator']}")
+        return Saved(dict(described["settings"]), state, described["extra"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"path must be a saved {kind.__name__}, {path} is not: {error!r}") from error
 
 
 def plain(name: str, value: Any) -> Any:

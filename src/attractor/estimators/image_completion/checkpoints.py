@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from attractor.nn.energy_transformer.images_files import read, write
+from attractor.tensor_file import read, write
 
 KIND = "training of an image model"
 NAME = "training.safetensors"

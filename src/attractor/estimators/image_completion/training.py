@@ -19,8 +19,8 @@ from attractor.estimators.image_completion.checkpoints import load, save
 from attractor.estimators.image_completion.errors import CompletionErrors, channel_errors
 from attractor.estimators.image_completion.run import Run
 from attractor.nn.energy_transformer.images import VisionEnergyTransformer
-from attractor.nn.energy_transformer.images_files import digest
 from attractor.nn.energy_transformer.images_patches import PatchMasks, check_known_pixels, random_patch_masks
+from attractor.tensor_file import digest
 from attractor.validation import check_count, check_finite, check_floating, check_not_negative, check_positive, check_share
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
