@@ -90,7 +90,7 @@ class Learner:
     @property
     def synapses(self) -> Floats:
         """`W (cells, 2 V)`; a view, valid until the next step."""
-        self.fold(np.arange(len(self.scale)))
+        self.fold(slice(None))
         return self.weights[:-1].T
 
     def winners(self, rows: Ids) -> npt.NDArray[np.integer[Any]]:
@@ -112,7 +112,9 @@ class Learner:
         found = self._each(lambda part: self._touched(rows[part], winners[part]), parts)
         factor = rate / max(LEAST_STEP, *(one.largest for one in found)) if max_normalised else rate
         self.scale *= 1 - factor * np.sum([one.pulls for one in found], 0)
-        self.fold(np.flatnonzero(np.abs(self.scale) < SMALLEST_SCALE))
+        small = np.flatnonzero(np.abs(self.scale) < SMALLEST_SCALE)
+        if len(small):
+            self.fold(small)
         self._each(lambda touched: self._push(touched, factor), found)
 
     def energy(self, rows: Ids) -> float:
@@ -124,12 +126,11 @@ class Learner:
         signs = np.sign(self.scale)
         return -float((signs[winners] * (values * shares).sum(1) / norms[winners]).sum())
 
-    def fold(self, cells: npt.NDArray[np.int64]) -> None:
+    def fold(self, cells: npt.NDArray[np.int64] | slice) -> None:
         """Put the scales of some cells into their weights."""
-        if len(cells):
-            self.weights[:, cells] *= self.scale[cells].astype(self.weights.dtype)
-            self.scale[cells] = 1
-            self.reach[cells] = np.abs(self.weights[:, cells]).max(0)
+        self.weights[:, cells] *= self.scale[cells].astype(self.weights.dtype)
+        self.reach[cells] *= np.abs(self.scale[cells]).astype(self.reach.dtype)
+        self.scale[cells] = 1
 
     @property
     def _key_type(self) -> type[np.integer[Any]]:

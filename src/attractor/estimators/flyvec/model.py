@@ -173,7 +173,7 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         Raises:
             NotFittedError, TypeError, ValueError: before `fit`; as `fit`.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         with Spool(sentences, self.words_) as spool, self._learner() as learner:
             spool.check_met()
             return sum(learner.energy(rows) for ids in spool.blocks() for rows in self._windows(ids, None))
@@ -184,7 +184,7 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         Raises:
             NotFittedError, TypeError, ValueError: before `fit`; a `random_state` with a state of its own; `path` is a folder.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         self._save(path, None)
 
     @classmethod
@@ -221,9 +221,6 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
         model.words_, model.counts_, model.synapses_ = listed, np.zeros(len(listed), np.int64), synapses
         model.epochs_ = model.seed_ = 0
         return model
-
-    def _check_fitted(self) -> None:
-        check_is_fitted(self)
 
     def _start(self) -> None:
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))

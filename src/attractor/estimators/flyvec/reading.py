@@ -22,6 +22,11 @@ from attractor.estimators.flyvec.words import Numbering, Word, tokens_of
 from attractor.nn.top_k import largest
 from attractor.validation import check_count
 
+try:
+    from sklearn.utils.validation import check_is_fitted
+except ImportError as error:
+    raise ImportError("FlyVec needs scikit-learn: pip install 'attractor[sklearn]'") from error
+
 Block = Literal["target", "context", "both"]
 BLOCKS: tuple[Block, ...] = ("target", "context", "both")
 Unknown = Literal["zero", "raise"]
@@ -70,7 +75,7 @@ class WordCodes:
             KeyError: an unknown word, with `on_unknown="raise"`.
             ValueError: `hash_length` is not between 1 and the number of cells, or `block` is unknown.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         if block not in BLOCKS:
             raise ValueError(f"block must be one of {', '.join(BLOCKS)}, got {block!r}")
         words = self.words_ if words is None else listed("words", words)
@@ -94,7 +99,7 @@ class WordCodes:
             NotFittedError, KeyError: as `codes`.
             ValueError: as `codes`, or another number of contexts than of words.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         words, contexts = listed("words", words), listed("contexts", contexts)
         if len(words) != len(contexts):
             raise ValueError(f"contexts must be as many as words, {len(words)}, got {len(contexts)}")
@@ -117,7 +122,7 @@ class WordCodes:
             NotFittedError: before `fit`.
             ValueError: `hash_length` is not between 1 and the number of cells.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         texts = listed("texts", texts)
         return self._codes(range(len(texts)), map(self._known, texts), hash_length)
 
@@ -138,7 +143,7 @@ class WordCodes:
             KeyError: the word is unknown.
             ValueError: `n`, `hash_length` or `block` out of range.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         kept = self._made().codes
         index = kept.get((block, hash_length)) or self.codes(None, hash_length, block=block)
         if context is None:
@@ -158,7 +163,7 @@ class WordCodes:
             NotFittedError: before `fit`.
             ValueError: there is no such cell, fewer words, or `block` is unknown.
         """
-        self._check_fitted()
+        check_is_fitted(self)
         if block not in BLOCKS:
             raise ValueError(f"block must be one of {', '.join(BLOCKS)}, got {block!r}")
         if check_count("cell", cell, 0) >= len(self.synapses_):
@@ -167,9 +172,6 @@ class WordCodes:
         weights = torch.from_numpy({"target": target, "context": context, "both": context + target}[block])
         best = largest(weights, n).tolist()
         return [(self.words_[one], float(weights[one])) for one in best]
-
-    def _check_fitted(self) -> None:
-        raise NotImplementedError
 
     def _made(self) -> Made:
         """What was made of these words and synapses; learning gives the model new synapses, and all is made anew."""
