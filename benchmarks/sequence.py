@@ -28,7 +28,7 @@ class Sizes:
     count: int = 1000
     dim: int = 300
     steps: int = 1000
-    batches: tuple[int, ...] = (1, 32)
+    batches: tuple[int, ...] = (1, 32, 128)
     seconds: float = 8.0
 
 
