@@ -1,5 +1,6 @@
 """The measurements of paper 15, at small sizes, and the methods that they compare."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -9,18 +10,22 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from attractor.data import DataUnavailableError
-from attractor.estimators.sequential import EWC, SequentialLearner, Training
+from attractor.data.image_set import ImageSet
+from attractor.estimators.sequential import EWC, MAS, SequentialLearner, Training
 from attractor.nn import SDMLP
 from attractor.papers import paper_module
-from attractor.papers.p15_sdm import capacity, comparison, reproduction, training, tuning
-from attractor.papers.p15_sdm.claims import PAPER
+from attractor.papers.p15_sdm import capacity, comparison, digits, mnist, reproduction, training, tuning
+from attractor.papers.p15_sdm.claims import ONE_RATE, PAPER, RELU_RATE
 from attractor.papers.p15_sdm.fly_model import FlyModel
 from attractor.papers.p15_sdm.models import NETWORKS, Network
+from attractor.papers.p15_sdm.penalties import BatchedMAS, OwnLabelEWC
 from attractor.papers.p15_sdm.sizes import SIZES
-from attractor.papers.p15_sdm.training import OwnLabelEWC, Recipe, Split, data_of, learn, learn_as_fly, pairs, yardsticks
+from attractor.papers.p15_sdm.training import FLY, Recipe, Split, data_of, learn, pairs, yardsticks
+from attractor.papers.p15_sdm.tuning import Grid, Ladder, Method
 
 SPLIT = Split("digits", 60, 200, 100)
 RECIPE = Recipe(1, 32, 0.5)
+ONE = Grid(Ladder(0.5, 5.0, 0, 0), Ladder(1.0, 10.0, 0, 0), 1)
 PROTOCOL_S, RECIPE_S = SIZES["laptop"].digits, SIZES["laptop"].digits_recipe
 
 
@@ -33,32 +38,44 @@ def network(name, neurons=50, dim=12, seed=0):
 
 
 def test_every_claim_gets_its_row_and_the_figures_are_made(monkeypatch):
-    grid = tuning.Grid((0.5,), (1.0,), 1)
     tiny = replace(
         SIZES["smoke"],
-        digits_grid=grid,
-        mnist_grid=grid,
+        digits_grid=ONE,
+        mnist_grid=ONE,
         digits=SPLIT,
         mnist=SPLIT,
+        silence=SPLIT,
         digits_recipe=RECIPE,
         mnist_recipe=RECIPE,
+        silence_recipe=RECIPE,
         digits_seeds=1,
     )
     monkeypatch.setitem(reproduction.SIZES, "smoke", replace(tiny, locations=500))
-    report = paper_module("15").run("smoke", 1)
+    told = []
+    report = paper_module("15").run("smoke", 1, lambda what, done: told.append(done))
     assert [row.claim for row in report.rows] == list(PAPER.claims)
-    assert [figure.name for figure in report.figures] == ["digits", "mnist", "kanerva"]
+    assert [figure.name for figure in report.figures] == [
+        "digits-ingredients", "digits-methods", "digits-rates", "mnist", "kanerva"
+    ]  # fmt: skip
     assert all(row.measured is not None for row in report.rows)
+    assert told == sorted(told)
 
 
 def test_missing_images_give_rows_that_say_so(monkeypatch):
     def missing(*given, **named):
         raise DataUnavailableError("nowhere to be found")
 
-    monkeypatch.setattr(comparison, "load", missing)
+    monkeypatch.setattr(comparison, "images", missing)
     for part in reproduction.parts(SIZES["smoke"])[:3]:
         rows = part.measure(0, lambda done: None).rows
         assert rows and all(row.measured is None and "nowhere" in row.note for row in rows)
+
+
+@pytest.mark.parametrize("methods", [digits.INGREDIENTS, digits.HELPED, mnist.METHODS])
+def test_no_two_methods_of_a_figure_are_drawn_alike(methods):
+    figures = pytest.importorskip("attractor.app.figures")
+    # two more of them stand in the figure of those that are helped
+    assert len(methods) + 2 * (methods is digits.HELPED) <= len(figures.COLOURS)
 
 
 def test_the_whole_network_is_the_sdmlp():
@@ -93,29 +110,77 @@ def test_each_method_gets_the_rate_and_strength_that_are_best_for_it(monkeypatch
     asked = []
 
     def accuracies(network, strategy, seed, *plain):
-        recipe = Recipe(*plain[len(Split._fields) :])
+        split, recipe = Split(*plain[: len(Split._fields)]), Recipe(*plain[len(Split._fields) :])
         asked.append((network, strategy, seed, recipe.rate, recipe.strength))
-        if recipe.rate == 2.5:
+        assert split == SPLIT._replace(tuning=True)
+        if recipe.rate > 2:
             raise FloatingPointError("loss must stay finite")
         wanted = 0.5 if network == "SDMLP" else 0.02
         return {"accuracies": [1 - abs(recipe.rate - wanted) - abs(recipe.strength - 0.1) / 9 + 1e-3 * (seed % 2)]}
 
     monkeypatch.setattr(tuning, "learn", accuracies)
-    grid = tuning.Grid((0.02, 0.5, 2.5), (0.1, 10.0), 2)
-    methods = {"a": tuning.Method("SDMLP"), "b": tuning.Method("ReLU network"), "c": tuning.Method("SDMLP", "EWC")}
-    found = tuning.tuned(methods, SPLIT, RECIPE._replace(strength=1.0), grid, lambda done: None)
-    assert {name: (one.rate, one.strength) for name, one in found.items()} == {"a": (0.5, 1), "b": (0.02, 1), "c": (0.5, 0.1)}
-    assert {one[2] for one in asked} == {tuning.FIRST_SEED, tuning.FIRST_SEED + 1} and len(asked) == 2 * (3 + 3 + 6)
+    grid = Grid(Ladder(0.1, 5.0, 1, 3), Ladder(1.0, 10.0, 0, 3), 2)
+    methods = {"a": Method("SDMLP"), "b": Method("ReLU network"), "c": Method("SDMLP", "EWC"), "d": Method("SDMLP", rate=7.0)}
+    found = tuning.tuned(methods, SPLIT, RECIPE, grid._replace(strengths=Ladder(1.0, 10.0, 1, 3)), lambda done: None)
+    chosen = {name: (one.recipe.rate, one.recipe.strength) for name, one in found.items()}
+    assert chosen == {"a": (0.5, 1), "b": (0.02, 1), "c": (0.5, 0.1), "d": (7.0, 1)}
+    # the grids of all begin alike, and end beyond the best
+    assert list(found["a"].rates) == list(found["c"].rates) == [0.02, 0.1, 0.5, 2.5]
+    assert list(found["b"].rates) == [0.004, 0.02, 0.1, 0.5]
+    assert list(found["c"].strengths) == [0.01, 0.1, 1.0, 10.0] and found["d"].rates == found["a"].strengths == {}
+    assert {one[2] for one in asked} == {tuning.FIRST_SEED, tuning.FIRST_SEED + 1} and len(asked) == 2 * (4 + 4 + 4 + 3)
+
+
+@pytest.mark.parametrize(
+    ("slope", "last", "tried"), [(-0.2, 6, (-4, 1)), (0.2, 6, (-1, 4)), (0.0, 6, (-1, 1)), (-0.2, 2, (-2, 1)), (None, 6, (-1, 1))]
+)
+def test_grid_is_widened_until_the_best_lies_inside(slope, last, tried):
+    asked = []
+
+    def accuracy(number):
+        asked.append(number)
+        place = round(math.log2(number))
+        return -abs(place) if slope is None else slope * place if abs(place) < 4 else 0.0
+
+    found = tuning.climb(Ladder(1.0, 2.0, 1, last), accuracy, {0: 0.0})
+    assert (min(found), max(found)) == tried
+    assert len(set(asked)) == len(asked) == len(found) - 1, "no point is measured twice"
+    inside = min(found) < tuning.best(found) < max(found)
+    assert inside == (last == 6)
+
+
+def test_test_items_have_no_part_in_tuning():
+    sets = [data_of(SPLIT._replace(tuning=tuning), seed) for seed in (0, 1) for tuning in (False, True)]
+    numbers = [[{tuple(row) for row in part.tolist()} for part in (pool, one.items, one.test_items)] for pool, one in sets]
+    tests = numbers[0][2]
+    assert numbers[2][2] == tests and len(tests) == 100
+    for (pool, known, _), (same_pool, learned, held_out) in (numbers[:2], numbers[2:]):
+        assert pool == same_pool and learned | held_out == known and len(learned) == 160 and len(held_out) == 40
+        assert not (pool | known) & tests
+    assert numbers[0][1] != numbers[2][1]
+
+
+def test_mnist_is_tested_on_its_own_test_items(monkeypatch):
+    patterns = torch.arange(120.0)[:, None]
+    monkeypatch.setattr(training, "images", lambda name: ImageSet(patterns, (1, 1, 1), name, labels=torch.arange(120) % 10))
+    monkeypatch.setitem(training.FIRST_TEST_ITEM, "mnist", 100)
+    pool, whole = data_of(Split("mnist", 20, 80, 20), 0)
+    assert sorted(whole.test_items[:, 0].tolist()) == list(range(100, 120))
+    assert sorted(torch.cat([pool, whole.items])[:, 0].tolist()) == list(range(100))
 
 
 def test_rows_say_what_was_chosen_and_cells_are_as_many_as_neurons(monkeypatch):
     made = []
     monkeypatch.setattr(training, "FlyModel", lambda *given, **named: made.append(named["cells"]) or FlyModel(*given, **named))
-    grid = tuning.Grid((0.02, 0.5), (1.0,), 1)
-    found = comparison.Comparison({"SDMLP": tuning.Method("SDMLP", "EWC")}, SPLIT, RECIPE, grid, range(1), lambda done: None)
+    grid = Grid(Ladder(0.1, 5.0, 1, 1), Ladder(1.0, 10.0, 1, 1), 1)
+    methods = {"SDMLP": Method("SDMLP", "EWC"), FLY: Method(FLY), "given": Method("SDMLP", rate=0.25)}
+    found = comparison.Comparison(methods, SPLIT, RECIPE, grid, range(1), lambda done: None)
     assert set(made) == {SPLIT.pool}
-    assert found.choice("SDMLP") in ("rate 0.02, strength 1", "rate 0.5, strength 1")
-    assert found.choice("FlyModel") in ("rate 0.02", "rate 0.5")
+    assert found.choice("SDMLP").startswith("best rate 0.") and ", strength " in found.choice("SDMLP")
+    assert found.choice("SDMLP").endswith(" of 0.1 to 10") and found.choice(FLY).endswith(" of 0.02 to 0.5")
+    assert found.choice("given") == "" and found.told("given").startswith("given: 0.")
+    curve = found.by_rate("rates", "a title", ["SDMLP"]).series[0]
+    assert curve.x == (0.02, 0.1, 0.5) and max(curve.y) == found.tuned["SDMLP"].rates[found.tuned["SDMLP"].recipe.rate]
 
 
 @pytest.mark.parametrize("strategy", ["EWC", "MAS", "SI", "L2", "replay"])
@@ -156,8 +221,20 @@ def test_fly_model_learns_each_class_apart_and_in_any_order():
     torch.testing.assert_close(other.weights, model.weights)
 
 
-def test_own_label_information_is_the_mean_of_squared_gradients_of_each_item():
-    model, items = network("SDMLP").eval(), rand(20, 12, seed=3)
+@pytest.mark.parametrize("name", ["SDMLP", "Top-K alone", "ReLU network"])
+def test_importances_of_a_batch_are_those_of_one_item_after_the_other(name):
+    items = rand(20, 12, seed=3)
+    states = []
+    for method in (BatchedMAS(1.0), MAS(1.0)):
+        seen = Training(network(name).eval(), cross_entropy, torch.Generator())
+        states.append(method.measure(items, torch.zeros(20, dtype=torch.int64), seen))
+    assert set(states[0]) == set(states[1]) and float(states[0]["addresses"].max()) > 0
+    torch.testing.assert_close(states[0], states[1], rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["SDMLP", "ReLU network"])
+def test_own_label_information_is_the_mean_of_squared_gradients_of_each_item(name):
+    model, items = network(name).eval(), rand(20, 12, seed=3)
     method = OwnLabelEWC(1.0, 0.5)
     found = method.measure(items, torch.zeros(20, dtype=torch.int64), Training(model, cross_entropy, torch.Generator()))
     parameters = {name: one.detach() for name, one in model.named_parameters()}
@@ -211,9 +288,10 @@ def test_same_arguments_give_the_same_accuracies():
 
 
 def test_sdmlp_learns_task_after_task_at_one_rate_for_all_with_top_k():
+    assert RECIPE_S.rate == ONE_RATE
     sdmlp = learn("SDMLP", "", 1, *PROTOCOL_S, *RECIPE_S)
     top_k = learn("Top-K alone", "", 1, *PROTOCOL_S, *RECIPE_S)
-    plain = learn("ReLU network", "", 1, *PROTOCOL_S, *RECIPE_S._replace(rate=0.05))
+    plain = learn("ReLU network", "", 1, *PROTOCOL_S, *RECIPE_S._replace(rate=RELU_RATE))
     others = yardsticks(1, *PROTOCOL_S)
     assert sdmlp["accuracies"][-1] >= max(0.93, top_k["accuracies"][-1] + 0.1, others["nearest class mean"])
     assert plain["accuracies"][-1] <= 0.25
@@ -221,7 +299,7 @@ def test_sdmlp_learns_task_after_task_at_one_rate_for_all_with_top_k():
     assert learn("Top-K alone", "", 1, *PROTOCOL_S, *RECIPE_S._replace(rate=0.02))["accuracies"][-1] > top_k["accuracies"][-1] + 0.1
     for name in ("SDMLP without unit length", "SDMLP with biases"):
         assert learn(name, "", 1, *PROTOCOL_S, *RECIPE_S)["accuracies"][-1] <= 0.35
-    assert 0.5 < learn_as_fly(32, 0.05, 1, *PROTOCOL_S)["accuracies"][-1] < 1
+    assert 0.5 < learn(FLY, "", 1, *PROTOCOL_S, *RECIPE_S._replace(rate=0.05))["accuracies"][-1] < 1
     assert others["nearest neighbour"] > 0.9 and others["joint logistic regression"] > 0.9
 
 

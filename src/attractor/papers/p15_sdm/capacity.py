@@ -47,14 +47,16 @@ def measure_capacity(size: Size, seed: int, tell: Tell) -> Measured:
         neighbour = sum(one["neighbour"] for one in results) / n
         active = fmean(one["active"] for one in results)
         rows.append(Row(claim, right / n, wilson(right, n), n, seconds, data, neighbour, f"{active:.1f} locations active"))
-    series = []
-    for curve in CURVES:
-        share, flips, reads = curve
-        rates = [
-            fmean(found[(*curve, load, one, size.width, size.locations)]["exact"] / load for one in seeds) for load in size.loads
-        ]
-        label = f"p = {share:g}, {flips:.0%} flipped, {reads} read{'s' if reads > 1 else ''}"
-        series.append(Series(label, tuple(map(float, size.loads)), tuple(rates), style="line"))
+
+    def curve_of(label: str, curve: tuple[float, float, int], what: str) -> Series:
+        rates = [fmean(found[(*curve, load, one, size.width, size.locations)][what] / load for one in seeds) for load in size.loads]
+        return Series(label, tuple(map(float, size.loads)), tuple(rates), style="line")
+
+    series = [
+        curve_of(f"p = {share:g}, {flips:.0%} flipped, {reads} read{'s' if reads > 1 else ''}", (share, flips, reads), "exact")
+        for share, flips, reads in CURVES
+    ]
+    series.append(curve_of(f"nearest neighbour, {CURVES[-1][1]:.0%} flipped", CURVES[-1], "neighbour"))
     title = f"Kanerva's memory, {size.width} bits, {size.locations} locations"
     return Measured(rows, [Chart("kanerva", title, "patterns stored", "recalled exactly", tuple(series), "log")])
 

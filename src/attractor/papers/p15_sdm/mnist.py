@@ -1,10 +1,11 @@
-"""MNIST-5k, two classes after the other: the SDMLP and baselines."""
+"""MNIST, two classes after the other: the SDMLP and baselines."""
 
 from __future__ import annotations
 
 from attractor.papers.p15_sdm.claims import M_ABOVE_FLY, M_ABOVE_MEAN, M_BASELINES, M_SDMLP
-from attractor.papers.p15_sdm.comparison import CLASS_MEAN, FLY, Comparison, unavailable
+from attractor.papers.p15_sdm.comparison import CLASS_MEAN, Comparison, unavailable
 from attractor.papers.p15_sdm.sizes import Size
+from attractor.papers.p15_sdm.training import FLY
 from attractor.papers.p15_sdm.tuning import Method
 from attractor.papers.parts import Measured, Tell
 
@@ -15,6 +16,7 @@ METHODS = {
     "ReLU": Method("ReLU network"),
     "ReLU, EWC": Method("ReLU network", "EWC"),
     "ReLU, replay": Method("ReLU network", "replay"),
+    FLY: Method(FLY),
 }
 CLAIMS = (M_SDMLP, M_ABOVE_FLY, M_ABOVE_MEAN, *M_BASELINES.values())
 
@@ -31,4 +33,4 @@ def measure_mnist(size: Size, seed: int, tell: Tell) -> Measured:
         found.lead(M_ABOVE_MEAN, "SDMLP", CLASS_MEAN),
         *(found.accuracy(claim, name) for name, claim in M_BASELINES.items()),
     ]
-    return Measured(rows, [found.chart("mnist", "MNIST-5k, two classes after the other")])
+    return Measured(rows, [found.by_task("mnist", "MNIST, two classes after the other", METHODS)])

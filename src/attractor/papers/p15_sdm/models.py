@@ -77,12 +77,24 @@ class Network(nn.Module):
         self.project()
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(self.hidden(x), self.values.T, self.output_bias)
+        return self.outputs(self.hidden(x))
 
     def hidden(self, x: Tensor) -> Tensor:
         """The activations `(b, neurons)` for `x (b, dim)`."""
-        drive = linear(unit_length(relu(x)) if self.ingredients.unit else x, self.addresses, self.bias)
+        return self.activations(self.drive(self.directions(x)))
+
+    def directions(self, x: Tensor) -> Tensor:
+        """What the hidden neurons see of `x (b, dim)`."""
+        return unit_length(relu(x)) if self.ingredients.unit else x
+
+    def drive(self, directions: Tensor) -> Tensor:
+        return linear(directions, self.addresses, self.bias)
+
+    def activations(self, drive: Tensor) -> Tensor:
         return relu(drive) if self.inhibit is None else self.inhibit(drive)
+
+    def outputs(self, hidden: Tensor) -> Tensor:
+        return linear(hidden, self.values.T, self.output_bias)
 
     @torch.no_grad()
     def project(self) -> None:
@@ -91,4 +103,5 @@ class Network(nn.Module):
             for parameter in self.parameters():
                 parameter.clamp_(min=0)
         if self.ingredients.unit:
-            self.addresses.copy_(unit_length(self.addresses))
+            # in place: addresses are near length 1 already, and most of the time of a step goes by in memory
+            self.addresses.div_(self.addresses.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(self.addresses.dtype).tiny))

@@ -16,10 +16,10 @@ from attractor.papers.parts import Part, reproduction
 def parts(size: Size) -> list[Part]:
     """What is measured, one after the other."""
     return [
-        Part("digits, task after task", 0.15, partial(measure_digits, size)),
-        Part("MNIST, task after task", 0.5, partial(measure_mnist, size)),
-        Part("silent and dead neurons", 0.3, partial(measure_silence, size)),
-        Part("Kanerva's memory", 0.05, partial(measure_capacity, size)),
+        Part("digits, task after task", 0.2, partial(measure_digits, size)),
+        Part("MNIST, task after task", 0.55, partial(measure_mnist, size)),
+        Part("silent and dead neurons", 0.15, partial(measure_silence, size)),
+        Part("Kanerva's memory", 0.1, partial(measure_capacity, size)),
     ]
 
 

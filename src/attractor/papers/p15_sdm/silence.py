@@ -24,19 +24,18 @@ CLAIMS = (ADAM_ABOVE, ADAM_DEAD, DEAD)
 
 def measure_silence(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows for stale momentum and for random addresses; where the images are not on this machine, rows that say so."""
-    if (missing := unavailable(CLAIMS, size.mnist)) is not None:
+    if (missing := unavailable(CLAIMS, size.silence)) is not None:
         return missing
     start = time.perf_counter()
-    seeds = range(seed * size.mnist_seeds, (seed + 1) * size.mnist_seeds)
-    adam = size.mnist_recipe._replace(epochs=size.adam_epochs, rate=ADAM_RATE)
-    random = size.mnist_recipe._replace(epochs=size.random_epochs)
-    points = [("SDMLP", "", one, *size.mnist, *adam._replace(optimizer=name)) for name in ADAMS for one in seeds]
-    points += [(network, "", one, *size.mnist, *random) for network in RANDOM.values() for one in seeds]
+    seeds = range(seed * size.silence_seeds, (seed + 1) * size.silence_seeds)
+    adam = size.silence_recipe._replace(epochs=size.adam_epochs, rate=ADAM_RATE)
+    points = [("SDMLP", "", one, *size.silence, *adam._replace(optimizer=name)) for name in ADAMS for one in seeds]
+    points += [(network, "", one, *size.silence, *size.silence_recipe) for network in RANDOM.values() for one in seeds]
     found = sweep(learn, points, tell)
     runs = {name: found[place * len(seeds) : (place + 1) * len(seeds)] for place, name in enumerate((*ADAMS, *RANDOM))}
     seconds = time.perf_counter() - start
     ours, theirs = (runs[name] for name in ADAMS)
-    data = f"{size.mnist.data}, {size.mnist.items} items, {size.mnist.pool} neurons"
+    data = f"{size.silence.data}, {size.silence.items} items, {size.silence.pool} neurons"
 
     def row(claim: Any, values: Sequence[float], note: str) -> Row:
         mean, interval = mean_interval(values)
@@ -54,7 +53,7 @@ def measure_silence(size: Size, seed: int, tell: Tell) -> Measured:
             ),
             row(
                 ADAM_DEAD,
-                [one / max(other, 1 / size.mnist.pool) for one, other in zip(dead(ours), dead(theirs), strict=True)],
+                [one / max(other, 1 / size.silence.pool) for one, other in zip(dead(ours), dead(theirs), strict=True)],
                 f"{told[ADAMS[0]]}; torch's {told[ADAMS[1]]}",
             ),
             row(

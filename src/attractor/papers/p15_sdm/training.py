@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, log_softmax, normalize
+from torch.nn.functional import cross_entropy, normalize
 from torch.optim import SGD, Adam, Optimizer
 
 from attractor.data import load, nearest_neighbour
-from attractor.estimators.sequential import EWC, L2, MAS, SI, Rehearsal, SequentialLearner, Strategy, Task, Training, split_classes
+from attractor.data.image_set import ImageSet
+from attractor.estimators.sequential import Rehearsal, SequentialLearner, Strategy, Task, split_classes
 from attractor.estimators.sequential.evaluation import score
-from attractor.estimators.sequential.importance import mean_over_items
-from attractor.estimators.sequential.strategy import Gradients
 from attractor.nn.sparse_optimizers import RowSparseAdam, SilentMovement
 from attractor.papers.p15_sdm.fly_model import FlyModel
 from attractor.papers.p15_sdm.models import NETWORKS, Network
+from attractor.papers.p15_sdm.penalties import PENALTIES
 
 CLASSES = 10
 CLIP = 1.0
@@ -26,23 +27,35 @@ CLIP = 1.0
 KEPT = 0.1
 """The part of each task that rehearsal keeps."""
 
-ESTIMATED_ON = 300
-"""Items of a task on which importances are estimated."""
+HELD_OUT = 0.2
+"""The part of the items to learn that tuning tests with."""
+
+TESTS_SEED = 0
+"""Of the choice of test items, which are the same in all runs."""
+
+FIRST_TEST_ITEM = {"mnist": 60_000}
+"""Of sets whose test items are those at the end."""
+
+FLY = "FlyModel"
+FLY_ACTIVE = 32
+"""How many of its cells answer."""
 
 
 class Split(NamedTuple):
     """Classes (0, 1), (2, 3), ... one pair after the other.
 
     Attributes:
-        data: `"digits"` or `"mnist-5k"`.
+        data: `"digits"`, `"mnist-5k"` or `"mnist"`.
         pool: unlabelled items to take addresses from, and the number of hidden neurons.
         items, tests: to learn and to test with; of all classes together.
+        tuning: whether to test with a part of the items, which is then not learned.
     """
 
     data: str
     pool: int
     items: int
     tests: int
+    tuning: bool = False
 
 
 class Recipe(NamedTuple):
@@ -60,26 +73,6 @@ class Recipe(NamedTuple):
     optimizer: str = "SGD"
 
 
-class OwnLabelEWC(EWC):
-    """EWC with the information about the model's own answers, of a soft-max whose logits are multiplied by `temperature`."""
-
-    def __init__(self, strength: float, temperature: float):
-        super().__init__(strength)
-        self.temperature = temperature
-
-    def measure(self, items: Tensor, labels: Tensor, training: Training) -> Gradients:
-        def loss(item: Tensor, label: Tensor) -> Tensor:
-            return -log_softmax(self.temperature * training.model(item), dim=-1).max()
-
-        return mean_over_items(loss, torch.square, items[:ESTIMATED_ON], labels[:ESTIMATED_ON], training)
-
-
-PENALTIES: dict[str, Callable[[float], Strategy]] = {
-    "EWC": lambda strength: OwnLabelEWC(strength, 0.08),
-    "MAS": MAS,
-    "SI": SI,
-    "L2": L2,
-}
 OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], Optimizer]] = {
     "SGD": lambda parameters, rate: SGD(parameters, rate),
     "Adam": lambda parameters, rate: Adam(parameters, rate),
@@ -87,15 +80,30 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Any], float], Optimizer]] = {
 }
 
 
+@lru_cache(maxsize=2)
+def images(name: str) -> ImageSet:
+    """The set of images; reading it anew would take longer than learning from it."""
+    return load(name)
+
+
 def data_of(split: Split, seed: int) -> tuple[Tensor, Task]:
-    """The unlabelled pool, and all classes as one task; pixels from 0 to 1.
+    """The unlabelled pool, and all classes as one task; pixels from 0 to 1. The seed chooses among all but the test items.
 
     Raises:
         DataUnavailableError: the images are not on this machine.
     """
-    pool, images, tests = load(split.data).split(split.pool, split.items, split.tests, seed=seed)
-    assert images.labels is not None and tests.labels is not None
-    return pool.patterns, Task(images.patterns, images.labels, tests.patterns, tests.labels)
+    everything = images(split.data)
+    if split.data in FIRST_TEST_ITEM:
+        border = FIRST_TEST_ITEM[split.data]
+        tests, rest = everything[border:].take(split.tests, seed=TESTS_SEED), everything[:border]
+    else:
+        tests, rest = everything.split(split.tests, len(everything) - split.tests, seed=TESTS_SEED)
+    pool, known = rest.split(split.pool, split.items, seed=seed)
+    if split.tuning:
+        held_out = round(HELD_OUT * split.items)
+        tests, known = known.split(held_out, split.items - held_out, seed=seed)
+    assert known.labels is not None and tests.labels is not None
+    return pool.patterns, Task(known.patterns, known.labels, tests.patterns, tests.labels)
 
 
 def pairs(whole: Task) -> list[Task]:
@@ -112,15 +120,32 @@ def strategies(name: str, strength: float) -> list[Strategy]:
 def learn(network: str, strategy: str, seed: int, *plain: Any) -> dict[str, Any]:
     """Learn the tasks one after the other; the arguments are plain values, for a sweep: those of a `Split`, then of a `Recipe`.
 
+    The FlyModel has a cell for each neuron of the networks, and passes once over each task.
+
     Returns:
         `accuracies` on all classes after each task, `dead`, the share of neurons that no test item activates at the end, and
         `silent`, the part of the addresses' movement that neurons made while they had no gradient.
     """
     split, recipe = Split(*plain[: len(Split._fields)]), Recipe(*plain[len(Split._fields) :])
     pool, whole = data_of(split, seed)
-    made = NETWORKS[network]
-    model = Network(whole.items.shape[1], CLASSES, split.pool, made, k=recipe.k, switch=recipe.switch, pool=pool, seed=seed)
-    silent: list[SilentMovement] = []
+    dim, silent = whole.items.shape[1], list[SilentMovement]()
+    model: Network | FlyModel
+    fit: Callable[[Tensor, Tensor], None]
+    if network == FLY:
+        model = FlyModel(dim, CLASSES, cells=split.pool, active=FLY_ACTIVE, rate=recipe.rate, seed=seed)
+        fit = model.learn
+    else:
+        model = Network(dim, CLASSES, split.pool, NETWORKS[network], k=recipe.k, switch=recipe.switch, pool=pool, seed=seed)
+        fit = learner_of(model, strategy, recipe, seed, silent).fit_task
+    accuracies = []
+    for task in pairs(whole):
+        fit(task.items, task.labels)
+        accuracies.append(score(model, whole))
+    return {"accuracies": accuracies, "dead": dead_share(model, whole.test_items), "silent": silent_share(silent)}
+
+
+def learner_of(model: Network, strategy: str, recipe: Recipe, seed: int, silent: list[SilentMovement]) -> SequentialLearner:
+    """Trains `model`, and adds to `silent` what watches the optimizer of each task, where neurons may move in silence."""
 
     def optimizer(parameters: Iterable[nn.Parameter]) -> Optimizer:
         kept = list(parameters)
@@ -131,7 +156,7 @@ def learn(network: str, strategy: str, seed: int, *plain: Any) -> dict[str, Any]
         one.register_step_post_hook(lambda *_: model.project())
         return one
 
-    learner = SequentialLearner(
+    return SequentialLearner(
         model,
         strategies=strategies(strategy, recipe.strength),
         optimizer=optimizer,
@@ -140,23 +165,6 @@ def learn(network: str, strategy: str, seed: int, *plain: Any) -> dict[str, Any]
         batch_size=recipe.batch,
         seed=seed,
     )
-    accuracies = []
-    for task in pairs(whole):
-        learner.fit_task(task.items, task.labels)
-        accuracies.append(score(model, whole))
-    return {"accuracies": accuracies, "dead": dead_share(model, whole.test_items), "silent": silent_share(silent)}
-
-
-def learn_as_fly(active: int, rate: float, seed: int, *plain: Any) -> dict[str, Any]:
-    """The same of the FlyModel with a cell for each neuron of the networks; it passes once over each task."""
-    split = Split(*plain)
-    _, whole = data_of(split, seed)
-    model = FlyModel(whole.items.shape[1], CLASSES, cells=split.pool, active=active, rate=rate, seed=seed)
-    accuracies = []
-    for task in pairs(whole):
-        model.learn(task.items, task.labels)
-        accuracies.append(score(model, whole))
-    return {"accuracies": accuracies}
 
 
 def yardsticks(seed: int, *plain: Any) -> dict[str, float]:
@@ -180,7 +188,7 @@ def clip(parameters: Sequence[nn.Parameter]) -> None:
 
 
 @torch.no_grad()
-def dead_share(model: Network, items: Tensor) -> float:
+def dead_share(model: Network | FlyModel, items: Tensor) -> float:
     """The share of hidden neurons that none of `items (n, dim)` activates."""
     model.eval()
     return float((~(model.hidden(items) > 0).any(0)).double().mean())
