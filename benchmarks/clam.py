@@ -27,38 +27,41 @@ class Sizes:
     """`restarts` of both on each of the `tables`; about `seconds` for each row."""
 
     tables: tuple[str, ...] = ("zoo", "iris", "wine", "movement-libras", "segment", "digits", "yale")
-    restarts: int = 100
-    seconds: float = 12.0
+    restarts: tuple[int, ...] = (10, 100)
+    seconds: float = 6.0
 
 
-QUICK = Sizes(tables=("iris",), restarts=2, seconds=0.5)
+QUICK = Sizes(tables=("iris",), restarts=(2,), seconds=0.5)
 
 
 def measure(sizes: Sizes, say: Callable[[str], None]) -> Section:
-    found = []
+    found: dict[int, list[dict[str, Any]]] = {restarts: [] for restarts in sizes.restarts}
     for name in sizes.tables:
         say(f"clam: {name}")
         try:
-            found.append({"table": name, **one(name, sizes)})
+            for restarts, each in found.items():
+                each.append({"table": name, **one(name, restarts, sizes.seconds)})
         except DataUnavailableError as error:
             say(str(error))
-    return Section("Clustering", [table(found, sizes)], targets(found, sizes), {"clusterings": found})
+    tables = [table(each, restarts) for restarts, each in found.items()]
+    wanted = [target for restarts, each in found.items() for target in targets(each, restarts)]
+    return Section("Clustering", tables, wanted, {"clusterings": found})
 
 
-def one(name: str, sizes: Sizes) -> dict[str, Any]:
+def one(name: str, restarts: int, seconds: float) -> dict[str, Any]:
     data = load_table(name)
     X, y, k = StandardScaler().fit_transform(data.values.numpy()), data.labels.numpy(), len(data.classes)
     models = {
-        OURS: ClAM(k, n_init=sizes.restarts, random_state=0),
-        PEER: KMeans(k, n_init=sizes.restarts, random_state=0),
+        OURS: ClAM(k, n_init=restarts, random_state=0),
+        PEER: KMeans(k, n_init=restarts, random_state=0),
     }
     with torch.enable_grad():
-        timed = race([Contender(label, lambda model=model: model.fit(X)) for label, model in models.items()], sizes.seconds)
+        timed = race([Contender(label, lambda model=model: model.fit(X)) for label, model in models.items()], seconds)
     agreement = {label: float(normalized_mutual_info_score(y, model.labels_)) for label, model in models.items()}
     return {"race": timed, "agreement": agreement, "shape": list(X.shape), "clusters": int(np.unique(y).size)}
 
 
-def table(found: list[dict[str, Any]], sizes: Sizes) -> Table:
+def table(found: list[dict[str, Any]], restarts: int) -> Table:
     rows = []
     for each in found:
         rows_, columns_ = each["shape"]
@@ -66,14 +69,15 @@ def table(found: list[dict[str, Any]], sizes: Sizes) -> Table:
         agreement = [f"{each['agreement'][label]:.3f}" for label in (OURS, PEER)]
         rows.append([each["table"], f"{rows_} x {columns_}", *cells, str(each["race"].ratio(OURS, PEER)), *agreement])
     columns = ("table", "size", "ClAM, ms", "k-means, ms", "ratio", "ClAM, NMI", "k-means, NMI")
-    title = f"{sizes.restarts} restarts of each, the best kept by its own loss"
-    return Table(title, columns, rows, "Ratio in the same round, median (quartiles).", labels=2)
+    title = f"{restarts} restarts of each, the best kept by its own loss"
+    note = "Ratio in the same round, median (quartiles). One restart makes no batch: there it is above 20 on small tables."
+    return Table(title, columns, rows, note, labels=2)
 
 
-def targets(found: list[dict[str, Any]], sizes: Sizes) -> list[Target]:
+def targets(found: list[dict[str, Any]], restarts: int) -> list[Target]:
     listed = []
     for each in found:
         ratio = each["race"].ratio(OURS, PEER)
-        claim = f"clustering of {each['table']}, {sizes.restarts} restarts: time over that of k-means"
+        claim = f"clustering of {each['table']}, {restarts} restarts: time over that of k-means"
         listed.append(Target(claim, f"<= {LIMIT:g}", str(ratio), ratio.median <= LIMIT))
     return listed

@@ -2,6 +2,7 @@
 
 import gzip
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,10 +65,41 @@ def test_damaged_file_is_named(tmp_path, content):
 def test_damaged_archive_and_matrix_are_named(tmp_path):
     (tmp_path / "digits.csv.gz").write_bytes(gzip.compress(b"1,2\n")[:-6])
     (tmp_path / "Yale.mat").write_bytes(b"no matrix" * 40)
-    pytest.importorskip("scipy")
     for name in ("digits", "yale"):
         with pytest.raises(ValueError, match=name):
             load_table(name, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"X": np.full((3, 4), np.nan)}, "finite"),
+        ({"X": np.ones((3, 4, 2))}, "X must be a matrix"),
+        ({"X": np.ones((3, 4)) * 1j}, "X must hold real numbers"),
+        ({"X": {"a": 1}}, "X must hold real numbers"),
+        ({"X": np.ones((3, 0))}, "there must be one"),
+        ({"X": np.ones((2, 4))}, "as many rows"),
+        ({"X": "sparse"}, "full matrices"),
+        ({"Y": np.array([1.0, np.nan, 2.0])}, "Y must be finite"),
+        ({"Y": "abc"}, "Y must hold real numbers"),
+        ({"X": np.zeros((100, 1_500_000), np.uint8), "Y": np.arange(100)}, "unpacks to more"),
+    ],
+)
+def test_matrices_that_are_no_table_are_refused(tmp_path, change, word):
+    scipy = pytest.importorskip("scipy")
+    if isinstance(change.get("X"), str):
+        change = {"X": scipy.sparse.eye(3, format="csc")}
+    scipy.io.savemat(tmp_path / "Yale.mat", {"X": np.ones((3, 4)), "Y": np.arange(3)} | change, do_compression=True)
+    with pytest.raises(ValueError, match=word):
+        load_table("yale", root=tmp_path)
+
+
+def test_matrix_is_a_table(tmp_path):
+    scipy = pytest.importorskip("scipy")
+    scipy.io.savemat(tmp_path / "Yale.mat", {"X": np.arange(6).reshape(3, 2), "Y": np.array([10, 9, 10])})
+    table = load_table("yale", root=tmp_path)
+    assert table.values.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert table.labels.tolist() == [1, 0, 1] and table.classes == ("9", "10")
 
 
 def test_unknown_and_absent_tables_say_what_to_do(tmp_path, monkeypatch):

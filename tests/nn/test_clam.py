@@ -222,3 +222,114 @@ def test_bad_states_are_refused():
         DeepClAM(nn.Identity(), nn.Identity(), nn.Identity())
     with pytest.raises(ValueError, match="clam"):
         DeepClAM(nn.Identity(), nn.Identity(), ClAMLayer(2, 2, leading=(3,)))
+
+
+def test_no_step_rises_where_nearly_all_of_the_length_is_known():
+    generator = torch.Generator().manual_seed(0)
+    thin = torch.tensor([0.1, 1.0, 1.0], dtype=torch.float64)
+    long = torch.tensor([1.0, 0.05, 0.05], dtype=torch.float64)
+    hidden = torch.tensor([[False, True, True]])
+    for step_size in (0.2, 1.0):
+        prototypes = normalize(torch.randn(2000, 2, 3, generator=generator, dtype=torch.float64) * thin, dim=-1)
+        states = normalize(torch.randn(2000, 1, 3, generator=generator, dtype=torch.float64) * long, dim=-1)
+        landscape = Landscape(prototypes, 5.0, None, True)
+        for _ in range(5):
+            after = landscape.step(states, step_size, hidden)
+            assert float((landscape.energy(after) - landscape.energy(states)).max()) <= 1e-12
+            states = after
+
+
+def test_state_dict_holds_what_the_descent_needs(generator):
+    x = torch.randn(20, 4, generator=generator)
+    layer = ClAMLayer(4, 3, beta=12.7, steps=3, step_size=0.4, generator=generator)
+    fresh = ClAMLayer(4, 3)
+    fresh.load_state_dict(layer.state_dict())
+    assert (fresh.beta, fresh.steps, fresh.step_size) == (12.7, 3, 0.4)
+    assert torch.equal(fresh(x).assignments, layer(x).assignments)
+    halved = ClAMLayer(4, 3).bfloat16()
+    halved.load_state_dict(layer.bfloat16().state_dict())
+    assert halved.beta == 12.7
+    for wrong in ([-1.0, 3, 0.4], [1.0, 0, 0.4], [1.0, 2.5, 0.4], [1.0, 3, 2.0], [float("nan"), 3, 0.4]):
+        with pytest.raises((ValueError, RuntimeError), match=r"beta|steps|step_size"):
+            fresh.load_state_dict(layer.float().state_dict() | {"_extra_state": torch.tensor(wrong, dtype=torch.float64)})
+
+
+def test_autocast_changes_no_digit(generator):
+    x = torch.randn(6, 4, generator=generator)
+    layer = ClAMLayer(4, 3, weighted=True, generator=generator)
+    mask = hidden_features(6, 4, 0.3, generator=generator)
+
+    def everything():
+        losses = [
+            completion_loss(layer.landscape, x, mask, steps=3, step_size=0.3),
+            shared_completion_loss(layer.landscape, x, torch.tensor([1]), steps=3, step_size=0.3),
+        ]
+        return [*layer(x), layer.step(x), layer.energy(x), *losses]
+
+    plain = everything()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for one, other in zip(plain, everything(), strict=True):
+            assert torch.equal(one, other)
+        assert layer(x.bfloat16()).states.dtype == torch.float32
+    with pytest.raises(ValueError, match=r"x must be torch.float32 .* got torch.float64"):
+        layer(x.double())
+
+
+def test_spherical_layer_takes_no_mask():
+    layer = ClAMLayer(4, 3, spherical=True)
+    with pytest.raises(ValueError, match="known must be None"):
+        layer(torch.ones(2, 4), torch.ones(2, 4, dtype=torch.bool))
+    with pytest.raises(TypeError, match="known"):
+        ClAMLayer(4, 3)(torch.ones(1, 4), [[True]])
+    with pytest.raises(TypeError, match="leading"):
+        ClAMLayer(4, 3, leading=5)
+
+
+NOTHING = torch.zeros(5, 4, dtype=torch.bool)
+SPHERE = Landscape(normalize(torch.ones(3, 4), dim=-1), 1.0, None, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"steps": 0}, "steps"),
+        ({"step_size": 3.0}, "step_size"),
+        ({"landscape": SPHERE, "step_size": 1.5}, "step_size"),
+        ({"samples": torch.full((5, 4), torch.nan)}, "samples"),
+        ({"samples": torch.ones(5, 3)}, "samples"),
+        ({"samples": torch.ones(5, 4, dtype=torch.float64)}, "samples"),
+        ({"hidden": NOTHING}, "hidden"),
+        ({"hidden": ~NOTHING[:4]}, "hidden"),
+        ({"known": NOTHING}, "hidden"),
+        ({"known": ~NOTHING, "hidden": NOTHING}, "hidden"),
+        ({"known": torch.ones(5, 4)}, "known"),
+    ],
+)
+def test_completion_loss_refuses_what_it_would_answer_wrongly(change, complaint):
+    given = {"landscape": Landscape(torch.ones(3, 4), 1.0), "samples": torch.ones(5, 4), "hidden": None}
+    given |= {"steps": 2, "step_size": 0.3} | change
+    with pytest.raises(ValueError, match=complaint):
+        completion_loss(**given)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "complaint"),
+    [
+        ({"landscape": SPHERE}, ValueError, "spherical"),
+        ({"steps": 0}, ValueError, "steps"),
+        ({"hidden": torch.empty(0, dtype=torch.int64)}, ValueError, "hidden"),
+        ({"hidden": torch.tensor([4])}, ValueError, "hidden"),
+        ({"hidden": torch.tensor([-1])}, ValueError, "hidden"),
+        ({"hidden": torch.tensor([1, 1])}, ValueError, "hidden"),
+        ({"hidden": ~NOTHING}, TypeError, "hidden"),
+    ],
+)
+def test_shared_loss_refuses_what_it_would_answer_wrongly(change, error, complaint):
+    given = {"landscape": Landscape(torch.ones(3, 4), 1.0), "samples": torch.ones(5, 4), "hidden": None}
+    with pytest.raises(error, match=complaint):
+        shared_completion_loss(**(given | {"steps": 2, "step_size": 0.3} | change))
+
+
+def test_mask_of_known_features_is_checked():
+    with pytest.raises(ValueError, match="known"):
+        hidden_features(3, 4, 0.2, known=NOTHING)

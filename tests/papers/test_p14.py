@@ -1,7 +1,9 @@
 """The measurements of paper 14, at small sizes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from attractor.data import DataUnavailableError, load_table
@@ -10,7 +12,7 @@ from attractor.papers.figures import Chart
 from attractor.papers.parts import at_most
 
 pytest.importorskip("sklearn")
-from attractor.papers.p14_clam import blobs, claims, deep, reproduction, tables  # after the skip
+from attractor.papers.p14_clam import blobs, claims, deep, ingredients, reproduction, tables  # after the skip
 from attractor.papers.p14_clam.sizes import SIZES
 
 TINY = replace(SIZES["smoke"], tables=("iris",), means=2, seeds=1, epochs=(1, 1))
@@ -32,8 +34,10 @@ def test_every_claim_gets_its_row_and_the_figures_show_all_methods(monkeypatch):
     assert [row.claim for row in report.rows] == list(claims.PAPER.claims)
     measured = {row.claim: row for row in report.rows if row.measured is not None}
     assert claims.GAIN["iris"] in measured and claims.GAIN["yale"] not in measured
-    assert "40 runs" not in measured[claims.GAIN["iris"]].note and "20 runs" in measured[claims.GAIN["iris"]].note
-    assert measured[claims.TIME].measured > 0 and measured[claims.BLOBS["k-means++"]].ok
+    assert "20 runs of 60 steps" in measured[claims.GAIN["iris"]].note
+    assert "annealed beta: Silhouette" in measured[claims.ANNEALED].note
+    assert set(claims.DEEP_CLAIMS) <= measured.keys()
+    assert all(measured[claim].measured > 0 for claim in claims.TIMES.values()) and measured[claims.BLOBS["k-means++"]].ok
     assert all(isinstance(figure, Chart) for figure in report.figures)
     assert [series.label for series in report.figures[0].series] == list(tables.METHODS)
 
@@ -66,4 +70,35 @@ def test_absent_tables_say_so(monkeypatch):
 
 
 def test_noise_features_defeat_completion():
-    assert blobs.agreement("noisy", "k-means++", 0) < 0.9 < blobs.agreement("corners", "k-means++", 0)
+    assert blobs.agreement("noisy", "k-means", 0) < 0.9 < blobs.agreement("corners", "k-means", 0)
+
+
+def test_search_without_all_labels_fails():
+    search = SimpleNamespace(table=[SimpleNamespace(clusters=6), SimpleNamespace(clusters=5)])
+    assert tables.judged_whole(search, 7, None) == [-1.0, 0.0, 6.0]
+
+
+def test_gains_are_relative():
+    assert tables.gain([0.3, 0, 0], [0.2, 0, 0]) == pytest.approx(50)
+    assert tables.gain([0.1, 0, 0], [-0.2, 0, 0]) == pytest.approx(150)
+
+
+def test_picked_labelling_has_the_largest_silhouette():
+    X = np.array([[0.0], [1.0], [10.0], [11.0]])
+    apart, mixed = np.array([0, 0, 1, 1], np.int32), np.array([0, 1, 0, 1], np.int32)
+    assert tables.picked(X, [mixed, apart, mixed]) is apart
+
+
+def test_annealing_ends_with_all_of_beta_after_as_many_steps(monkeypatch):
+    from attractor.estimators.clam.training import Training
+
+    seen = []
+
+    def train(self, points, restarts, rates, generator):
+        seen.append((float(restarts.beta.max()) * 4, len(rates)))
+        return restarts
+
+    monkeypatch.setattr(Training, "train", train)
+    ingredients.best_silhouette(np.random.default_rng(0).normal(size=(40, 4)), 3, 0, 60, True)
+    assert [beta for beta, _ in seen] == pytest.approx([50 * part for part in ingredients.STAGES])
+    assert [steps for _, steps in seen] == [7, 7, 7, 7, 32]

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from attractor.data.locate import ENVIRONMENT_VARIABLE, DataUnavailableError, first_existing, package_folder, roots
+from attractor.data.matlab import read_matlab
 
-MAXIMUM_BYTES = 2**26
-"""Largest file that is read: more is taken for a damaged or hostile one."""
+MAXIMUM_BYTES = 2**24
+"""Most that a file may hold, unpacked: more is taken for a damaged or hostile one."""
 SCIKIT_LEARN = "it comes with scikit-learn: pip install 'attractor[sklearn]'"
 
 
@@ -124,6 +125,8 @@ def load_table(name: str, *, root: str | Path | None = None) -> Table:
         raise DataUnavailableError(f"the table {name!r} is not on this machine: {how}")
     try:
         values, names = _read_matlab(file) if file.suffix == ".mat" else _read_text(file, source)
+        if not values.size or not np.isfinite(values).all():
+            raise ValueError("numbers must be finite, and there must be one")
     except (ValueError, IndexError, OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{str(file)!r} must be the table {name!r}: {error}") from error
     labels = {word: number for number, word in enumerate(sorted(set(names), key=_order))}
@@ -152,24 +155,17 @@ def _read_text(file: Path, source: Source) -> tuple[np.ndarray, Sequence[str]]:
     if not rows or {len(row) for row in rows} != {len(rows[0])}:
         raise ValueError("rows must have as many columns as each other, and there must be one")
     values = np.array([row[drop:-1] for row in rows], dtype=np.float64)
-    if not values.size or not np.isfinite(values).all():
-        raise ValueError("numbers must be finite, and there must be one")
     return values, [row[-1] for row in rows]
 
 
 def _read_matlab(file: Path) -> tuple[np.ndarray, Sequence[str]]:
-    try:
-        from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
-    except ImportError as error:
-        raise DataUnavailableError("a MATLAB file needs scipy: pip install scipy") from error
-    try:
-        held = loadmat(file, variable_names=["X", "Y"])
-    except (MatReadError, TypeError) as error:
-        raise ValueError(str(error)) from error
-    if not {"X", "Y"} <= held.keys() or len(held["X"]) != held["Y"].size:
-        raise ValueError("it must hold X and Y of as many rows")
-    return held["X"].astype(np.float64), [str(one) for one in held["Y"].flatten()]
+    held = read_matlab(file, {"X", "Y"}.__contains__, MAXIMUM_BYTES)
+    values, classes = held.get("X"), held.get("Y")
+    if not isinstance(values, np.ndarray) or not isinstance(classes, np.ndarray) or len(values) != classes.size:
+        raise ValueError("it must hold full matrices X and Y of as many rows")
+    if not np.isfinite(classes).all():
+        raise ValueError("Y must be finite")
+    return values.astype(np.float64, order="C"), [str(one) for one in classes.flatten().tolist()]
 
 
 def _order(word: str) -> tuple[float, str]:

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attractor.estimators.clam.clustering import ClAM, Select
-from attractor.estimators.clam.start import Start
-from attractor.estimators.clam.training import Points, Restarts
+from attractor.estimators.clam.clustering import ClAM
+from attractor.estimators.clam.points import Points, Restarts
+from attractor.estimators.clam.settings import Select, check_select
+from attractor.estimators.clam.start import STARTS, Start
 from attractor.validation import check_positive
+
+SEARCHED = {"beta": "sharpness", "select": "best(select)"}
+"""Settings of `ClAM` that a search chooses, and where to."""
 
 
 class Candidate(NamedTuple):
@@ -49,7 +53,7 @@ class Batch(NamedTuple):
         same = slice(first, first + fitted.n_init)
         fitted.losses_, fitted.silhouettes_ = self.losses[same], self.silhouettes[same]
         fitted.loss_, fitted.n_iter_ = float(self.losses[number]), fitted.max_iter
-        fitted._keep(self.restarts, number, self.points)
+        fitted._keep(self.restarts.one(number), self.points)
         return fitted
 
 
@@ -70,8 +74,7 @@ class ClAMSearch:
         Raises:
             ValueError: `select` is unknown, or no candidate has so many clusters.
         """
-        if select not in ("loss", "silhouette"):
-            raise ValueError(f"select must be 'loss' or 'silhouette', got {select!r}")
+        check_select(select)
         worth = [one.silhouette if select == "silhouette" else -one.loss for one in self.table]
         enough = [number for number, one in enumerate(self.table) if one.clusters >= least_clusters]
         if not enough:
@@ -104,14 +107,14 @@ def search_clam(
         n_clusters: prototypes of each.
         sharpness: values of `beta * n_features`.
         mask_fraction: values to try.
-        init: starts to try.
+        init: starts to try, by their names.
         n_init: restarts of each setting.
         random_state: as that of `ClAM`.
         progress: told of the fraction that is done.
-        settings: others of `ClAM`.
+        settings: others of `ClAM`; not `beta` and `select`, which are searched.
 
     Raises:
-        TypeError, ValueError: as `ClAM.fit`, or nothing to try.
+        TypeError, ValueError: as `ClAM.fit`, nothing to try, or a setting that is searched.
 
     Example:
         >>> from sklearn.datasets import load_iris
@@ -119,30 +122,40 @@ def search_clam(
         >>> len(found.table), found.best().n_clusters_
         (20, 3)
     """
-    for name, values in (("sharpness", sharpness), ("mask_fraction", mask_fraction), ("init", init)):
-        if not values:
-            raise ValueError(f"{name} must hold at least one value to try, got none")
-    for value in sharpness:
-        check_positive("sharpness", value)
-    combinations = [(how, fraction) for how in init for fraction in mask_fraction]
+    for name, place in SEARCHED.items():
+        if name in settings:
+            raise TypeError(f"{name} is chosen by {place} and is no setting of a search")
+    sharpnesses = [check_positive("sharpness", value) for value in tried("sharpness", sharpness)]
+    starts = tried("init", init)
+    for how in starts:
+        if not isinstance(how, str) or how not in STARTS:
+            raise ValueError(f"init must hold names among {', '.join(STARTS)}, got {how!r}")
+    combinations = [(how, fraction) for how in starts for fraction in tried("mask_fraction", mask_fraction)]
     table: list[Candidate] = []
     batches: list[Batch] = []
     for done, (how, fraction) in enumerate(combinations):
         template = ClAM(n_clusters, n_init=n_init, init=how, mask_fraction=fraction, random_state=random_state, **settings)
-        fresh, exact, generator = template._begun(X)
-        points = exact.trained_on(template.device)
-        betas = [value / fresh.n_features_in_ for value in sharpness for _ in range(n_init)]
+        fresh, exact, fitting = template._begun(X)
+        betas = [value / fresh.n_features_in_ for value in sharpnesses for _ in range(n_init)]
 
         def tell(part: float, done: int = done) -> None:
             if progress is not None:
                 progress((done + part) / len(combinations))
 
-        restarts = fresh._trained(points, betas, how, generator, tell)
-        losses = fresh._judged(points, restarts, generator)
-        batch = Batch(fresh, exact, restarts, losses, *fresh._silhouettes(points, restarts, generator))
+        restarts = fitting.trained(how, betas, tell)
+        batch = Batch(fresh, exact, restarts, fitting.judged(restarts), *fitting.silhouettes(restarts))
         batches.append(batch)
         for number, figures in enumerate(
             zip(batch.losses.tolist(), batch.silhouettes.tolist(), batch.clusters.tolist(), strict=True)
         ):
-            table.append(Candidate(how, fraction, sharpness[number // n_init], number % n_init, *figures))
+            table.append(Candidate(how, fraction, sharpnesses[number // n_init], number % n_init, *figures))
     return ClAMSearch(tuple(table), tuple(batches))
+
+
+def tried(name: str, values: Any) -> list[Any]:
+    """The values of a setting that a search tries."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise TypeError(f"{name} must be a sequence of values to try, got {values!r}")
+    if not len(values):
+        raise ValueError(f"{name} must hold at least one value to try, got none")
+    return list(values)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+JUDGED = 4096
+"""Rows by which labellings of larger data are compared."""
 NUMBERS = 2**23
 """Most sums of distances that are held at once."""
 

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from attractor.estimators.clam.descent import NUMBERS
+
 Start = Literal["k-means++", "k-means", "normal", "random"]
 STARTS: tuple[Start, ...] = ("k-means++", "k-means", "normal", "random")
 MOST_ROWS = 2**14
@@ -54,6 +56,11 @@ def far_apart(points: Tensor, clusters: int, restarts: int, generator: torch.Gen
 
 def lloyd(points: Tensor, centres: Tensor, iterations: int) -> Tensor:
     """Centres `(restarts, k, d)` after some iterations of k-means; one without points stays where it is."""
+    at_once = max(1, NUMBERS // (centres.shape[1] * len(points)))
+    return torch.cat([_lloyd(points, some, iterations) for some in centres.split(at_once)])
+
+
+def _lloyd(points: Tensor, centres: Tensor, iterations: int) -> Tensor:
     for _ in range(iterations):
         scores = (centres.flatten(0, 1) @ points.T).view(*centres.shape[:2], -1) - centres.square().sum(-1)[..., None] / 2
         members = torch.zeros_like(scores).scatter(1, scores.argmax(1, keepdim=True), 1.0)

@@ -1,64 +1,29 @@
-"""Training of the prototypes of many restarts as one batch: Adam on the completion loss, with a rate that falls along a cosine.
+"""Training of the prototypes of many restarts as one batch: Adam on the completion loss.
 
 All restarts see the same mini-batches. Where no value is missing, all samples of a mini-batch hide the same features: then the
-descent needs overlaps only (`shared_completion_loss`), several times cheaper than following every state.
+descent needs overlaps only (`loss_by_overlaps`), several times cheaper than following every state.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
-from attractor.nn.clam import completion_loss, hidden_features, shared_completion_loss
+from attractor.estimators.clam.descent import rows_at_once
+from attractor.estimators.clam.points import Points, Restarts
+from attractor.nn.clam.completion import hidden_count, hidden_features
 from attractor.nn.clam.dynamics import Landscape
+from attractor.nn.clam.loss import loss_by_overlaps, loss_by_states
 
 LAST_RATE = 0.02
 """What is left of the learning rate at the end."""
 JUDGED = 4096
 """Rows on which the restarts are compared."""
-NUMBERS = 2**22
-"""Most numbers of one tensor when labels are found."""
-
-
-@dataclass(frozen=True)
-class Points:
-    """Scaled data `(n, d)`, zero where a value is missing, and where one is `known (n, d)`; None: all of them are."""
-
-    values: Tensor
-    known: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def trained_on(self, device: str | torch.device) -> Points:
-        """In float32 on the device."""
-        return Points(self.values.float().to(device), None if self.known is None else self.known.to(device))
-
-    def take(self, rows: Tensor) -> Points:
-        rows = rows.to(self.values.device)
-        return Points(self.values[rows], None if self.known is None else self.known[rows])
-
-
-@dataclass(frozen=True)
-class Restarts:
-    """Prototypes `(restarts, k, d)` and logarithms of the weights of clusters `(restarts, k)` or None; `beta (restarts, 1, 1)`."""
-
-    prototypes: Tensor
-    weight_logits: Tensor | None
-    beta: Tensor
-    spherical: bool
-
-    @property
-    def landscape(self) -> Landscape:
-        weights = None if self.weight_logits is None else self.weight_logits.log_softmax(-1)
-        prototypes = normalize(self.prototypes, dim=-1) if self.spherical else self.prototypes
-        return Landscape(prototypes, self.beta, weights, self.spherical)
 
 
 @dataclass(frozen=True)
@@ -75,54 +40,68 @@ class Training:
         self,
         points: Points,
         restarts: Restarts,
-        rates: Iterator[float] | list[float],
+        rates: Sequence[float],
         generator: torch.Generator,
         tell: Callable[[float], None] = lambda done: None,
     ) -> Restarts:
         """The restarts after as many steps of Adam as there are `rates`, each on a mini-batch."""
-        learned = [one.clone().requires_grad_() for one in (restarts.prototypes, restarts.weight_logits) if one is not None]
-        trained = Restarts(learned[0], learned[1] if len(learned) > 1 else None, restarts.beta, restarts.spherical)
-        rates = list(rates)
+        learned = [one.clone().requires_grad_() for one in restarts.learned]
+        trained = restarts.with_learned(learned)
         optimiser = torch.optim.Adam(learned, fused=True)
+        for one, state in zip(learned, restarts.moments, strict=False):
+            optimiser.state[one] = {name: value.clone() for name, value in state.items()}
         batches = self.batches(len(points), generator)
         with flushed_denormals():
             for done, rate in enumerate(rates):
                 optimiser.param_groups[0]["lr"] = rate * self.learning_rate
                 optimiser.zero_grad()
                 with torch.enable_grad():
-                    self.losses(points.take(next(batches)), trained.landscape, generator).sum().backward()
+                    self.drawn_losses(points.take(next(batches)), trained.landscape, generator).sum().backward()
                 optimiser.step()
                 tell((done + 1) / len(rates))
-        final = [one.detach() for one in learned]
-        return Restarts(final[0], final[1] if len(final) > 1 else None, restarts.beta, restarts.spherical)
+        return restarts.with_learned([one.detach() for one in learned], tuple(optimiser.state[one] for one in learned))
 
     def batches(self, count: int, generator: torch.Generator) -> Iterator[Tensor]:
         """Rows of mini-batches of nearly equal size, pass after pass, each in a new order."""
         while True:
             yield from torch.randperm(count, generator=generator).chunk(max(1, count // self.batch_size))
 
-    def losses(self, points: Points, landscape: Landscape, generator: torch.Generator) -> Tensor:
-        """The loss `(restarts,)` of each restart under fresh masks."""
-        values, known = points.values, points.known
-        settings = {"steps": self.steps, "step_size": self.step_size}
-        if known is None and not landscape.spherical:
-            hidden = None if self.mask_fraction is None else self._hidden(1, points, generator).nonzero()[:, 1]
-            return shared_completion_loss(landscape, values, hidden, **settings)  # type: ignore[arg-type]  # one is a whole number
-        masks = None if self.mask_fraction is None else self._hidden(len(points), points, generator)
-        return completion_loss(landscape, values, masks, known=known, **settings)  # type: ignore[arg-type]
+    def drawn_losses(self, points: Points, landscape: Landscape, generator: torch.Generator) -> Tensor:
+        """The loss `(restarts,)` of each restart with features hidden by chance."""
+        dim = points.values.shape[1]
+        if self.mask_fraction is None:
+            return self.losses(points, landscape, None)
+        if points.known is None and not landscape.spherical:
+            return self.losses(points, landscape, torch.randperm(dim, generator=generator)[: hidden_count(dim, self.mask_fraction)])
+        mask = hidden_features(len(points), dim, self.mask_fraction, known=points.known, generator=generator)
+        return self._followed(points, landscape, mask.to(points.values.device))
+
+    def losses(self, points: Points, landscape: Landscape, features: Tensor | None) -> Tensor:
+        """The loss `(restarts,)` of each restart where these features are hidden; None: nothing is."""
+        features = None if features is None else features.to(points.values.device)
+        if points.known is None and not landscape.spherical:
+            return loss_by_overlaps(landscape, points.values, features, steps=self.steps, step_size=self.step_size)
+        mask = None if features is None else torch.zeros_like(points.values, dtype=torch.bool).index_fill_(1, features, True)
+        return self._followed(points, landscape, mask)
+
+    def _followed(self, points: Points, landscape: Landscape, mask: Tensor | None) -> Tensor:
+        return loss_by_states(landscape, points.values, mask, steps=self.steps, step_size=self.step_size, known=points.known)
 
     @torch.no_grad()
     def judged(self, points: Points, restarts: Restarts, generator: torch.Generator) -> Tensor:
-        """The loss `(restarts,)` on the same rows and masks for all: each feature is hidden once or nearly so."""
+        """The loss `(restarts,)` on the same rows for all, where each feature is hidden once: no draw favours anyone."""
+        landscape, dim = restarts.landscape, points.values.shape[1]
         rows = points.take(torch.randperm(len(points), generator=generator)[:JUDGED])
-        draws = 1 if self.mask_fraction is None else math.ceil(1 / self.mask_fraction)
-        return torch.stack([self.losses(rows, restarts.landscape, generator) for _ in range(draws)]).mean(0)
-
-    def _hidden(self, rows: int, points: Points, generator: torch.Generator) -> Tensor:
-        assert self.mask_fraction is not None
-        known = points.known if rows == len(points) else None
-        mask = hidden_features(rows, points.values.shape[1], self.mask_fraction, known=known, generator=generator)
-        return mask.to(points.values.device)
+        hidden: Sequence[Tensor | None] = [None]
+        if self.mask_fraction is not None:
+            hidden = torch.randperm(dim, generator=generator).split(hidden_count(dim, self.mask_fraction))
+        total, compared = restarts.prototypes.new_zeros(len(restarts.prototypes)), 0
+        for part in rows.parts(rows_at_once(landscape)):
+            for features in hidden:
+                if count := part.count(features):
+                    total += count * self.losses(part, landscape, features)
+                    compared += count
+        return total / compared
 
 
 def cosine(steps: int) -> list[float]:
@@ -134,30 +113,6 @@ def cosine(steps: int) -> list[float]:
     """
     falls = [(1 + math.cos(math.pi * step / max(1, steps - 1))) / 2 for step in range(steps)]
     return [LAST_RATE + (1 - LAST_RATE) * fall for fall in falls]
-
-
-@torch.no_grad()
-def descended(landscape: Landscape, points: Points, steps: int, step_size: float) -> Iterator[Tensor]:
-    """States `(..., rows, d)` after the descent, of some rows after the other; missing values are filled in first."""
-    *leading, clusters, dim = landscape.prototypes.shape
-    rows = max(1, NUMBERS // (math.prod(leading) * max(clusters, dim)))
-    for part in torch.arange(len(points), device=points.values.device).split(rows):
-        some = points.take(part)
-        states = some.values
-        if some.known is not None:
-            states = filled(landscape, some, steps, step_size)
-        for _ in range(steps):
-            states = landscape.step(states, step_size)
-        yield states
-
-
-def filled(landscape: Landscape, points: Points, steps: int, step_size: float) -> Tensor:
-    """The points `(..., n, d)` with their missing values filled in by the descent; the known ones stay as they are."""
-    assert points.known is not None
-    states = points.values.expand(*landscape.prototypes.shape[:-2], *points.values.shape)
-    for _ in range(steps):
-        states = landscape.step(states, step_size, ~points.known)
-    return states
 
 
 @contextmanager

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from attractor.nn.clam.dynamics import Landscape
-from attractor.validation import check_count, check_positive
+from attractor.nn.clam.loss import loss_by_overlaps, loss_by_states
+from attractor.nn.clam.settings import as_precise, check_fraction, check_mask, resolved_step_size
+from attractor.validation import check_count, check_finite, check_shape
 
 
 def hidden_count(dim: int, fraction: float) -> int:
@@ -30,7 +32,7 @@ def hidden_features(
 
     Raises:
         TypeError: `rows` or `dim` is no integer, or `fraction` no number.
-        ValueError: `rows` or `dim` is below 1, or `fraction` not above 0 and at most 1.
+        ValueError: `rows` or `dim` is below 1, `fraction` not above 0 and at most 1, or `known` of another shape.
 
     Example:
         >>> hidden_features(3, 10, 0.2, generator=torch.Generator().manual_seed(0)).sum(1)
@@ -41,6 +43,7 @@ def hidden_features(
     check_fraction("fraction", fraction)
     draw = torch.rand(rows, dim, generator=generator)
     if known is not None:
+        check_mask("known", known, (rows, dim))
         draw = draw.masked_fill(~known.cpu(), -1.0)
     chosen = draw.topk(hidden_count(dim, fraction), -1).indices
     return torch.zeros(rows, dim, dtype=torch.bool).scatter(-1, chosen, True)
@@ -58,73 +61,60 @@ def completion_loss(
     """Mean squared error `(...)` over the hidden entries after the descent; a mask for each sample, so the state is followed.
 
     Args:
-        landscape: with prototypes `(..., k, d)`.
-        samples: `(b, d)`; what stands where they are not known does not matter.
+        landscape: with prototypes `(..., k, d)`, as `ClAMLayer.landscape`.
+        samples: `(b, d)`, on the sphere of length one; what stands where they are not known does not matter.
         hidden: `(b, d)`, True where an entry is hidden. None: the whole sample moves and is compared.
         steps: down the energy.
-        step_size: of each.
+        step_size: of each, above 0 and below 2 (spherical: at most 1).
         known: `(b, d)`, False where there is no value: it moves as well and is not compared.
+
+    Raises:
+        TypeError: an argument of another kind.
+        ValueError: other shapes, known values that are not finite, a step with which the energy may rise, or nothing to compare.
     """
-    truth = samples if known is None else torch.where(known, samples, 0)
-    compared = torch.ones_like(truth) if hidden is None else hidden.to(truth.dtype)
-    moving: Tensor | None = None if hidden is None else compared
-    if known is not None:
-        compared = compared * known
-        moving = None if moving is None else torch.maximum(moving, (~known).to(truth.dtype))
-    start = truth if hidden is None else truth * (1 - compared)
-    states = start.expand(*landscape.prototypes.shape[:-2], *start.shape)
-    for _ in range(steps):
-        states = landscape.step(states, step_size, moving)
-    return ((states - truth).square() * compared).sum((-2, -1)) / compared.sum()
+    samples, step_size = _checked(landscape, samples, known, steps, step_size)
+    if hidden is not None:
+        check_mask("hidden", hidden, samples.shape)
+    compared = [mask for mask in (hidden, known) if mask is not None]
+    if compared and not bool(torch.stack(compared).all(0).any()):
+        raise ValueError("hidden must leave an entry to compare, got none that is hidden and known")
+    with torch.autocast(samples.device.type, enabled=False):
+        return loss_by_states(landscape, samples, hidden, steps=steps, step_size=step_size, known=known)
 
 
 def shared_completion_loss(landscape: Landscape, samples: Tensor, hidden: Tensor | None, *, steps: int, step_size: float) -> Tensor:
-    """The same loss `(...)` where all samples hide the same features, `hidden (m,)` int64, for many sets of prototypes at once.
-
-    A state is `start + (a mixture of prototypes)` on the hidden features, so its overlaps with the prototypes are all that the
-    descent needs: a step multiplies by their `k x k` Gram matrix on those features and never touches one of the `d` features.
+    """The same loss `(...)` where all samples hide the same features, several times cheaper for many sets of prototypes at once.
 
     Args:
         landscape: with prototypes `(..., k, d)`; not spherical.
         samples: `(b, d)`.
-        hidden: None: the whole sample moves and is compared.
+        hidden: `(m,)` int64, the hidden features. None: the whole sample moves and is compared.
         steps: down the energy.
-        step_size: of each.
+        step_size: of each, above 0 and below 2.
+
+    Raises:
+        TypeError: an argument of another kind.
+        ValueError: as `completion_loss`, a spherical landscape, or features that are not there or named twice.
     """
-    prototypes, sharpness = landscape.prototypes, 2 * landscape.beta
-    *leading, count, dim = prototypes.shape
-    bias = -landscape.beta * prototypes.square().sum(-1, keepdim=True)
-    if landscape.log_weights is not None:
-        bias = bias + landscape.log_weights[..., None]
-    flat = prototypes.reshape(-1, dim)
-    if hidden is None:
-        moving, truth, kept = prototypes, samples.T, (1 - step_size) ** steps
-        wanted = (flat @ truth).view(*leading, count, -1)
-        overlaps: Tensor | None = sharpness * wanted
-    else:
-        moving, truth, kept = prototypes.index_select(-1, hidden), samples.index_select(1, hidden).T, 0.0
-        wanted = (moving.reshape(-1, len(hidden)) @ truth).view(*leading, count, -1)
-        # overlaps with what is observed stay; those with what is hidden start at zero
-        bias = bias + sharpness * (flat @ samples.index_fill(1, hidden, 0.0).T).view(*leading, count, -1)
-        overlaps = None
-    gram = moving @ moving.mT
-    sharp_gram = sharpness * gram
-    mixture: Tensor | None = None
-    for step in range(steps):
-        weights = (bias if overlaps is None else bias + overlaps).softmax(-2)
-        mixture = step_size * weights if mixture is None else torch.lerp(mixture, weights, step_size)
-        if step < steps - 1:
-            drawn = sharp_gram @ weights
-            overlaps = step_size * drawn if overlaps is None else torch.lerp(overlaps, drawn, step_size)
-    assert mixture is not None
-    # |prototypes mixed + kept x - x|^2, written out
-    squares = (mixture * (gram @ mixture - 2 * (1 - kept) * wanted)).sum((-2, -1)) + (1 - kept) ** 2 * truth.square().sum()
-    return squares / truth.numel()
+    if landscape.spherical:
+        raise ValueError("landscape must not be spherical: on the sphere a step changes the length of what moves")
+    samples, step_size = _checked(landscape, samples, None, steps, step_size)
+    if hidden is not None:
+        if not isinstance(hidden, Tensor) or hidden.dtype != torch.int64 or hidden.dim() != 1:
+            raise TypeError(f"hidden must be int64 of shape (m,), got {getattr(hidden, 'dtype', type(hidden).__name__)}")
+        named = hidden.unique()
+        if not len(named) or len(named) < len(hidden) or named[0] < 0 or named[-1] >= samples.shape[1]:
+            raise ValueError(f"hidden must name some of the {samples.shape[1]} features, each once, got {hidden[:8].tolist()}")
+    with torch.autocast(samples.device.type, enabled=False):
+        return loss_by_overlaps(landscape, samples, hidden, steps=steps, step_size=step_size)
 
 
-def check_fraction(name: str, value: float) -> float:
-    """A number above 0 and at most 1."""
-    check_positive(name, value)
-    if value > 1:
-        raise ValueError(f"{name} must be at most 1, got {value!r}")
-    return float(value)
+def _checked(landscape: Landscape, samples: Tensor, known: Tensor | None, steps: int, step_size: float) -> tuple[Tensor, float]:
+    check_count("steps", steps)
+    step_size = resolved_step_size(step_size, steps, landscape.spherical)
+    samples = as_precise("samples", samples, landscape.prototypes)
+    check_shape("samples", samples, landscape.prototypes.shape[-1])
+    if known is not None:
+        check_mask("known", known, samples.shape)
+    check_finite("samples", samples if known is None else torch.where(known, samples, 0))
+    return samples, step_size

@@ -10,7 +10,8 @@ raises it, whatever the mask. On the sphere, with `v` and `rho` of length one,
 
     E(v) = -log(sum_mu w_mu exp(beta rho_mu . v)) / beta
 
-and a step turns the entries that may move towards `sum_mu p_mu rho_mu` at their own length; no step with `alpha <= 1` raises it.
+and a step turns the direction `u` of the entries that may move, `u <- u + alpha (t - <t, u> u)` for `t = sum_mu p_mu rho_mu`, at
+their own length. `E` is concave, so it falls by at least `<t, change of v>`: not negative for `alpha <= 1`, whatever the mask.
 
 All take leading dimensions, `(..., k, d)` and `(..., b, d)`, which `attractor.read` does not: its products are of two matrices.
 Distances come from one product of matrices; there is no tensor `(..., b, k, d)`.
@@ -74,4 +75,4 @@ def turned(states: Tensor, target: Tensor, step_size: float, length: Tensor) -> 
     """States of `length`, turned towards the target."""
     direction = normalize(states, dim=-1, eps=SMALLEST)
     tangent = target - (target * direction).sum(-1, keepdim=True) * direction
-    return length * normalize(states + step_size * tangent, dim=-1, eps=SMALLEST)
+    return length * normalize(direction + step_size * tangent, dim=-1, eps=SMALLEST)

@@ -9,11 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from attractor.nn.clam.dynamics import Landscape
-from attractor.validation import check_count, check_finite, check_floating, check_number, check_positive
-
-SHARPNESS = 5.0
-"""`beta="scale"` times the number of features: on features of unit variance squared distances grow with that number."""
-SPHERICAL_SHARPNESS = 10.0
+from attractor.nn.clam.settings import as_precise, check_mask, resolved_beta, resolved_step_size
+from attractor.validation import check_count, check_finite
 
 
 class ClAMOutput(NamedTuple):
@@ -26,7 +23,8 @@ class ClAMOutput(NamedTuple):
 class ClAMLayer(nn.Module):
     """Runs states down the energy of learned prototypes, a few steps, differentiably.
 
-    Gradients reach the prototypes and what the states were made of. Every step lowers `energy` or leaves it as it is.
+    Gradients reach the prototypes and what the states were made of. Every step lowers `energy` or leaves it as it is. Under
+    autocast it computes in the precision of the prototypes. `beta`, `steps` and `step_size` are part of the state dict.
 
     Args:
         dim: of a state.
@@ -72,6 +70,8 @@ class ClAMLayer(nn.Module):
         super().__init__()
         check_count("dim", dim)
         check_count("clusters", clusters)
+        if not isinstance(leading, tuple | list):
+            raise TypeError(f"leading must be a tuple of sizes, got {type(leading).__name__}")
         for size in leading:
             check_count("leading", size)
         self.beta = resolved_beta(beta, dim, spherical)
@@ -94,67 +94,58 @@ class ClAMLayer(nn.Module):
         Args:
             x: `(..., b, d)`; fewer leading dimensions than the prototypes' are repeated.
             known: `(..., b, d)`, True where an entry is to stay. What stands at the others, NaN included, is not read: they start
-                at zero. None: every entry moves.
+                at zero. None: every entry moves. A spherical layer takes none: a direction with unknown entries has no length.
 
         Raises:
-            TypeError: `x` is no tensor.
-            ValueError: another width, other shapes, or values that are not finite where they are known.
+            TypeError: `x` or `known` is no tensor.
+            ValueError: another width, precision or shape, known values that are not finite, or `known` for a spherical layer.
         """
         states = self._states(x, known)
-        landscape = self.landscape
-        for _ in range(self.steps):
-            states = landscape.step(states, self.step_size, None if known is None else ~known)
-        return ClAMOutput(states, landscape.assignments(states))
+        hidden = None if known is None else ~known
+        with torch.autocast(states.device.type, enabled=False):
+            landscape = self.landscape
+            for _ in range(self.steps):
+                states = landscape.step(states, self.step_size, hidden)
+            return ClAMOutput(states, landscape.assignments(states))
 
     def step(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """One step down the energy from `x (..., b, d)`."""
-        return self.landscape.step(self._states(x, known), self.step_size, None if known is None else ~known)
+        states = self._states(x, known)
+        with torch.autocast(states.device.type, enabled=False):
+            return self.landscape.step(states, self.step_size, None if known is None else ~known)
 
     def energy(self, x: Tensor) -> Tensor:
         """`E (..., b)` of states `x (..., b, d)`."""
-        return self.landscape.energy(self._states(x, None))
+        states = self._states(x, None)
+        with torch.autocast(states.device.type, enabled=False):
+            return self.landscape.energy(states)
 
     def extra_repr(self) -> str:
         *_, clusters, dim = self.prototypes.shape
         return f"{dim}, {clusters}, beta={self.beta:g}, steps={self.steps}, step_size={self.step_size:g}"
 
+    def get_extra_state(self) -> Tensor:
+        # float64 whatever the module is converted to: it is no buffer
+        return torch.tensor([self.beta, self.steps, self.step_size], dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        beta, steps, step_size = state.tolist()
+        if steps != int(steps):
+            raise ValueError(f"steps must be an integer, got {steps}")
+        resolved_beta(beta, 1, self.spherical)
+        check_count("steps", int(steps))
+        self.step_size = resolved_step_size(step_size, int(steps), self.spherical)
+        self.beta, self.steps = beta, int(steps)
+
     def _states(self, x: Tensor, known: Tensor | None) -> Tensor:
-        check_floating("x", x)
+        x = as_precise("x", x, self.prototypes)
         dim = self.prototypes.shape[-1]
         if x.dim() < 2 or x.shape[-1] != dim:
             raise ValueError(f"x must have shape (..., rows, {dim}), got {tuple(x.shape)}")
         if known is not None:
-            if known.dtype != torch.bool or known.shape != x.shape:
-                raise ValueError(
-                    f"known must be Boolean of the shape of x {tuple(x.shape)}, got {known.dtype} of {tuple(known.shape)}"
-                )
+            if self.spherical:
+                raise ValueError("known must be None for a spherical layer: a direction with unknown entries has no length")
+            check_mask("known", known, x.shape)
             x = torch.where(known, x, 0)
         check_finite("x", x)
         return normalize(x, dim=-1) if self.spherical else x
-
-
-def resolved_beta(beta: float | str, dim: int, spherical: bool) -> float:
-    """`beta` as a number.
-
-    Raises:
-        TypeError, ValueError: it is neither a positive number nor `"scale"`.
-    """
-    if isinstance(beta, str):
-        if beta != "scale":
-            raise ValueError(f"beta must be a positive number or 'scale', got {beta!r}")
-        return SPHERICAL_SHARPNESS if spherical else SHARPNESS / dim
-    return check_positive("beta", beta)
-
-
-def resolved_step_size(step_size: float | None, steps: int, spherical: bool) -> float:
-    """The step size as a number.
-
-    Raises:
-        TypeError, ValueError: it is no number, or one with which the energy may rise.
-    """
-    if step_size is None:
-        return 1 / steps
-    check_number("step_size", step_size)
-    if not 0 < step_size <= (1 if spherical else 2) or (step_size == 2 and not spherical):
-        raise ValueError(f"step_size must be above 0 and {'at most 1' if spherical else 'below 2'}, got {step_size!r}")
-    return float(step_size)

@@ -21,7 +21,7 @@ def measure_blobs(size: Size, seed: int, tell: Tell) -> Measured:
     seeds = range(seed * size.seeds, (seed + 1) * size.seeds)
     wanted: list[tuple[Claim, str, str]] = [
         *((claim, "informative", init) for init, claim in BLOBS.items()),
-        (CORNERS, "corners", "k-means++"),
+        (CORNERS, "corners", "k-means"),
     ]
     rows = []
     for done, (claim, kind, init) in enumerate(wanted):
@@ -30,7 +30,7 @@ def measure_blobs(size: Size, seed: int, tell: Tell) -> Measured:
         rows.append(Row(claim, min(scores), None, len(scores), time.perf_counter() - start, "generated"))
         tell((done + 1) / (len(wanted) + 1))
     start = time.perf_counter()
-    mean, interval = mean_interval([agreement("noisy", "k-means++", each) for each in seeds])
+    mean, interval = mean_interval([agreement("noisy", "k-means", each) for each in seeds])
     rows.append(Row(NOISY, mean, interval, len(seeds), time.perf_counter() - start, "generated"))
     return Measured(rows)
 

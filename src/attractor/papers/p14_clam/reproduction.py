@@ -16,10 +16,10 @@ from attractor.papers.parts import Part, reproduction
 def parts(size: Size) -> list[Part]:
     """What is measured, one after the other."""
     return [
-        Part("clustering of tables", 0.6, partial(measure_tables, size)),
-        Part("time beside k-means", 0.3, partial(measure_time, size)),
+        Part("clustering of tables", 0.7, partial(measure_tables, size)),
+        Part("time beside k-means", 0.15, partial(measure_time, size)),
         Part("blobs", 0.05, partial(measure_blobs, size)),
-        Part("deep clustering of digits", 0.05, partial(measure_deep, size)),
+        Part("deep clustering of digits", 0.1, partial(measure_deep, size)),
     ]
 
 

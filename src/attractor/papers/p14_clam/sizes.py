@@ -8,6 +8,7 @@ from attractor.data.tables import TABLES
 from attractor.papers.report import Scale
 
 SMALL_TABLES = ("zoo", "iris", "wine")
+TIMED = ("iris", "zoo", "movement-libras", "segment")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,6 @@ class Size:
 
 SIZES: dict[Scale, Size] = {
     "smoke": Size(SMALL_TABLES, 10, 1, 1, 400, ("iris",), 1, 2, (5, 2)),
-    "laptop": Size(TABLES, 100, 10, 5, 2500, TABLES, 3, 10, (50, 10)),
+    "laptop": Size(TABLES, 100, 10, 3, 2500, TIMED, 3, 10, (50, 10)),
     "full": Size(TABLES, 1000, 50, 20, 2500, TABLES, 10, 10, (50, 10)),
 }
