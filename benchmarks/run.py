@@ -17,6 +17,7 @@ import energy_step
 import energy_transformer
 import exactness
 import flyvec
+import graph_embedding
 import import_time
 import imputer
 import machine
@@ -42,6 +43,7 @@ SUBJECTS = {
     "random features": random_features,
     "clustering": clam,
     "words": flyvec,
+    "graph embedding": graph_embedding,
     "imputer": imputer,
     "exactness": exactness,
     "import": import_time,

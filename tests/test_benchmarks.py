@@ -126,3 +126,24 @@ def test_a_quick_run_writes_both_files_and_claims_no_target(bench, monkeypatch, 
     text = (tmp_path / "a.md").read_text()
     assert "| euclidean | 5 | 1 |" in text and "python benchmarks/run.py --quick" in text
     assert "Soft-max read in float32" in capsys.readouterr().out
+
+
+def test_a_graph_is_generated_with_its_groups_and_embedded(bench):
+    module = bench("graph_embedding")
+    adjacency, groups = module.generated(module.QUICK)
+    assert adjacency.nnz == 2 * module.QUICK.edges and not adjacency.diagonal().any()
+    edges = adjacency.tocoo()
+    inside = (groups[edges.row] == groups[edges.col]).mean()
+    assert abs(inside - (0.6 + 0.4 / 4)) < 0.08
+    section = module.measure(module.QUICK, silent)
+    ours = [each for each in section.figures["trainings"] if each["by"] == module.OURS]
+    assert [each["epochs"] for each in ours] == [1, 5] and all(each["seconds"] > 0 for each in ours)
+    assert ours[-1]["right"] > 0.3
+
+
+def test_the_shortest_training_that_is_as_good_counts(bench):
+    module = bench("graph_embedding")
+    found = [
+        {"by": module.OURS, "epochs": epochs, "right": right} for epochs, right in ((1, 0.5), (5, 0.795), (10, 0.8), (20, 0.79))
+    ]
+    assert module.needed([*found, {"by": module.PEER, "epochs": 1, "right": 0.9}])["epochs"] == 5

@@ -44,6 +44,15 @@ def test_damaged_synsets_are_named(folder, line):
         read_wordnet("verb", folder)
 
 
+def test_wordnet_in_another_code_or_without_relations_is_named(folder):
+    (folder / "wordnet" / "data.verb").write_bytes(LICENCE.encode() + "caf\xe9".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"data\.verb"):
+        read_wordnet("verb", folder)
+    (folder / "wordnet" / "data.verb").write_text(LICENCE + VERBS.splitlines()[2] + "\n")
+    with pytest.raises(ValueError, match=r"data\.verb"):
+        load_network("wordnet-verbs", root=folder)
+
+
 def test_wordnet_that_is_not_there_says_how_to_get_it(folder):
     with pytest.raises(DataUnavailableError, match="apt install wordnet-base"):
         read_wordnet("noun", folder)
@@ -76,6 +85,10 @@ def test_archives_are_read_and_edges_made_plain(tmp_path):
         {"edges": np.zeros((1, 2), dtype=int), "labels": np.zeros(3, dtype=int)},
         {"edges": np.zeros((1, 2), dtype=int), "labels": np.zeros(3, dtype=int), "n_nodes": 4},
         {"edges": np.array([[0, 9]]), "labels": np.zeros(3, dtype=int), "n_nodes": 3},
+        {"edges": np.array([[0, 5]]), "labels": np.zeros(3, dtype=int), "n_nodes": 3},
+        {"edges": np.array([[-1, 5]]), "labels": np.zeros(3, dtype=int), "n_nodes": 3},
+        {"edges": np.array([[0.9, 1.9]]), "labels": np.zeros(3, dtype=int), "n_nodes": 3},
+        {"edges": np.array([[0, 1]]), "labels": np.array([0.7, 1.2, 0]), "n_nodes": 3},
         {"edges": np.array([[0, {}]], dtype=object), "labels": np.zeros(3, dtype=int), "n_nodes": 3},
     ],
 )
@@ -92,6 +105,16 @@ def test_a_connectome_is_read_from_the_package(tmp_path):
     (folder / "left_cell_labels.csv").write_text("K\nP\nK\n")
     found = load_network("connectome", root=tmp_path)
     assert found.edges.tolist() == [[0, 1], [1, 2]] and found.labels.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("matrix", ["0 3 0\n1 0 0\n", "0 nan 0\n1 0 0\n0 2 5\n", "0 3\n1 0\n"])
+def test_a_damaged_connectome_is_refused(tmp_path, matrix):
+    folder = tmp_path / "graspologic" / "datasets" / "drosophila"
+    folder.mkdir(parents=True)
+    (folder / "left_adjacency.csv").write_text(matrix)
+    (folder / "left_cell_labels.csv").write_text("K\nP\nK\n")
+    with pytest.raises(ValueError, match="drosophila"):
+        load_network("connectome", root=tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if not name.startswith(("wordnet", "connectome"))])

@@ -100,8 +100,10 @@ def read_connectome(name: str, root: str | Path | None) -> LabelledNetwork:
             "(without its dependencies: only its files are read)"
         )
     try:
-        weights = np.loadtxt(folder / "left_adjacency.csv")
-        kinds = np.loadtxt(folder / "left_cell_labels.csv", dtype=str)
+        weights = np.loadtxt(folder / "left_adjacency.csv", ndmin=2)
+        kinds = np.loadtxt(folder / "left_cell_labels.csv", dtype=str, ndmin=1)
+        if weights.shape != (len(kinds), len(kinds)) or not np.isfinite(weights).all():
+            raise ValueError(f"weights of shape {weights.shape} for {len(kinds)} cells, all of them finite")
         edges = undirected(np.stack(np.nonzero(weights)), len(kinds))
     except (OSError, ValueError) as error:
         raise ValueError(f"{str(folder)!r} must hold an adjacency matrix and labels of cells: {error}") from error
@@ -123,8 +125,8 @@ def read_archive(name: str, root: str | Path | None) -> LabelledNetwork:
                 raise ValueError(f"it unpacks to more than {MAXIMUM_BYTES:,} bytes")
         with np.load(path, allow_pickle=False) as file:
             pairs, labels, nodes = (file[key] for key in ("edges", "labels", "n_nodes"))
-        if labels.shape != (int(nodes),) or pairs.ndim != 2 or pairs.shape[1] != 2:
-            raise ValueError(f"edges of shape {pairs.shape} and labels of shape {labels.shape} for {nodes} nodes")
+        if labels.shape != (int(nodes),) or labels.dtype.kind not in "iu" or pairs.ndim != 2 or pairs.shape[1] != 2:
+            raise ValueError(f"edges {pairs.shape} and labels {labels.shape} of {labels.dtype} for {nodes} nodes")
         return LabelledNetwork(undirected(pairs.T, len(labels)), torch.from_numpy(labels.astype(np.int64)), name, SOURCES[name])
     except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{str(path)!r} must hold a network: {error}") from error
@@ -135,6 +137,10 @@ def read_relations(name: str, root: str | Path | None) -> LabelledNetwork:
     synsets = read_wordnet(part, root)
     rows = {synset.id: row for row, synset in enumerate(synsets)}
     pairs = [(row, rows[other]) for row, synset in enumerate(synsets) for other in synset.related if other in rows]
+    if not pairs:
+        raise ValueError(
+            f"data.{part} of WordNet must hold synsets that are related to each other, got {len(synsets)} that are not"
+        )
     edges = undirected(np.array(pairs).T, len(synsets))
     kept = largest_component(edges, len(synsets))
     number = torch.full((len(synsets),), -1).masked_scatter(kept, torch.arange(int(kept.sum())))
@@ -144,7 +150,13 @@ def read_relations(name: str, root: str | Path | None) -> LabelledNetwork:
 
 
 def undirected(pairs: np.ndarray, nodes: int) -> Tensor:
-    """Each pair of different nodes once, the smaller number first."""
+    """Each pair of different nodes once, the smaller number first.
+
+    Raises:
+        ValueError: ends of edges that are no numbers of nodes.
+    """
+    if pairs.dtype.kind not in "iu" or (pairs.size and not 0 <= pairs.min() <= pairs.max() < nodes):
+        raise ValueError(f"edges must join whole numbers from 0 to {nodes - 1}")
     first, second = np.sort(pairs.astype(np.int64), 0)
     codes = np.unique((first * nodes + second)[first != second])
     return torch.from_numpy(np.stack([codes // nodes, codes % nodes]))

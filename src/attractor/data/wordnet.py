@@ -63,9 +63,12 @@ def read_wordnet(part: Part, root: str | Path | None = None) -> list[Synset]:
     path = first_existing(folder / f"data.{part}" for folder in (*folders, *SYSTEM_FOLDERS))
     if path is None:
         raise DataUnavailableError(f"WordNet is not on this machine: {HOW}")
-    with path.open(encoding="utf-8") as lines:
-        # the licence stands before the data, its lines begin with spaces
-        return [read_synset(path, number, line) for number, line in enumerate(lines, 1) if not line.startswith(" ")]
+    try:
+        with path.open(encoding="utf-8") as lines:
+            # the licence stands before the data, its lines begin with spaces
+            return [read_synset(path, number, line) for number, line in enumerate(lines, 1) if not line.startswith(" ")]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{str(path)!r} must be a data file of WordNet: {error}") from error
 
 
 def read_synset(path: Path, number: int, line: str) -> Synset:

@@ -1,6 +1,7 @@
 """Embedding of the nodes of a graph by a modern Hopfield network that recalls a node from its context."""
 
 from attractor.estimators.graph_embedding.coarsening import Coarse, modularity
-from attractor.estimators.graph_embedding.embedding import HopfieldGraphEmbedding, RecalledNodes
+from attractor.estimators.graph_embedding.embedding import HopfieldGraphEmbedding
+from attractor.estimators.graph_embedding.fitted import RecalledNodes
 
 __all__ = ["Coarse", "HopfieldGraphEmbedding", "RecalledNodes", "modularity"]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array, csr_array, diags_array
 
-from attractor.estimators.graph_anomaly.edges import as_integers, is_networkx
+from attractor.estimators.graph_anomaly.edges import is_networkx
 from attractor.validation import shorten
 
 ISOLATED = ("raise", "zero", "self")
@@ -62,9 +62,13 @@ def network_from(graph: Any, *, directed: bool = False) -> Network:
     elif hasattr(graph, "edge_index"):
         given = getattr(graph, "edge_weight", None)
         ends, weights, nodes = from_index(graph.edge_index, getattr(graph, "num_nodes", None))
-        weights = weights if given is None else np.asarray(given)
+        weights = weights if given is None else as_array("edge_weight", given)
     elif isinstance(graph, np.ndarray | torch.Tensor):
         ends, weights, nodes = from_index(graph, None)
+    elif isinstance(graph, list | tuple) and len(graph) == 2 and all(is_row(one) for one in graph):
+        raise TypeError(
+            "graph must not be two lists of numbers: numpy.array(...) makes them an edge index, tuples in their place two edges"
+        )
     elif isinstance(graph, Iterable) and not isinstance(graph, str | dict):
         ends, weights, nodes = from_pairs(graph, [])
     else:
@@ -86,9 +90,14 @@ def checked(ends: np.ndarray, weights: np.ndarray, nodes: list[Hashable], direct
     if len(wrong):
         raise ValueError(f"weights of edges must be finite and not negative, those of edges {shorten(wrong.tolist())} are not")
     size = len(nodes)
+    if len(set(nodes)) < size:
+        raise ValueError("names of nodes must differ, some of the graph do not")
     adjacency = csr_array(coo_array((weights.astype(np.float64), (ends[0], ends[1])), shape=(size, size)))
     if not directed:
         adjacency = csr_array(adjacency.maximum(adjacency.T))
+    with np.errstate(over="ignore"):
+        if not np.isfinite(adjacency.sum()):
+            raise ValueError("weights of edges must have a finite sum, scale them down")
     adjacency.eliminate_zeros()
     adjacency.sort_indices()
     return Network(adjacency, nodes)
@@ -127,15 +136,31 @@ def from_igraph(graph: Any) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
 
 
 def from_index(index: Any, count: int | None) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
-    ends = as_integers("graph", index).detach().cpu().numpy()
+    ends = as_array("graph", index)
+    if ends.ndim == 2 and len(ends) != 2 and len(ends) == ends.shape[1]:
+        raise ValueError(f"graph must be an edge index (2, edges), got {ends.shape}; wrap a matrix of weights in scipy's csr_array")
     if ends.dtype.kind not in "iu":
-        raise TypeError(f"graph must be an edge index of integers, got {ends.dtype}")
+        raise TypeError(f"graph must be an edge index of integers, got {ends.dtype}; wrap a matrix of weights in scipy's csr_array")
     if ends.ndim != 2 or len(ends) != 2:
         raise ValueError(f"graph must be an edge index of shape (2, edges), got {ends.shape}; transpose a list of pairs")
     size = int(ends.max(initial=-1)) + 1
     if (ends.size and ends.min() < 0) or (count is not None and size > count):
         raise ValueError(f"graph must join nodes from 0 to {count or size} - 1, got {ends.min()} to {ends.max()}")
     return ends, np.ones(ends.shape[1]), list(range(size if count is None else int(count)))
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """Numbers of NumPy or torch, wherever they lie."""
+    if isinstance(value, torch.Tensor):
+        if value.layout != torch.strided:
+            raise TypeError(f"{name} must be a scipy sparse matrix or an edge index (2, edges), got a sparse tensor of torch")
+        value = value.detach().cpu().numpy()
+    return np.asarray(value)
+
+
+def is_row(value: Any) -> bool:
+    """Whether this is a list of whole numbers."""
+    return isinstance(value, list) and all(isinstance(number, int) for number in value)
 
 
 def from_pairs(edges: Iterable[Any], nodes: list[Hashable]) -> tuple[np.ndarray, np.ndarray, list[Hashable]]:
@@ -150,15 +175,17 @@ def from_pairs(edges: Iterable[Any], nodes: list[Hashable]) -> tuple[np.ndarray,
     return np.asarray(ends, dtype=np.int64).reshape(-1, 2).T, np.asarray(weights or np.empty(0)), list(place)
 
 
-def with_ways_out(network: Network, isolated: str) -> tuple[Network, np.ndarray]:
-    """The network that walks go on, in which for `isolated="self"` lonely nodes have a loop, and which nodes `(n,)` are lonely.
+def with_ways_out(network: Network, isolated: str) -> tuple[csr_array, np.ndarray]:
+    """The edges `(n, n)` that walks go along, and which nodes `(n,)` are lonely.
+
+    An edge from a node to itself tells nothing of the nodes around it, so walks pass it by; for `isolated="self"` lonely nodes have
+    no other.
 
     Raises:
         ValueError: no edge between two nodes, lonely nodes for `isolated="raise"`, or nodes that walks come to and cannot leave.
     """
-    adjacency = network.adjacency
-    loops = adjacency.diagonal()
-    others = csr_array(adjacency - diags_array(loops))
+    others = csr_array(network.adjacency - diags_array(network.adjacency.diagonal()))
+    others.eliminate_zeros()
     leaving, coming = (np.asarray(others.sum(axis)).ravel() > 0 for axis in (1, 0))
     lonely = ~(leaving | coming)
     if lonely.all():
@@ -171,9 +198,9 @@ def with_ways_out(network: Network, isolated: str) -> tuple[Network, np.ndarray]
         names = some(network.nodes[row] for row in sinks)
         raise ValueError(f"graph must have a way out of each node that has a way in, got none from {names}; or directed=False")
     if isolated == "self":
-        adjacency = csr_array(adjacency + diags_array((lonely & (loops == 0)).astype(float)))
-        adjacency.eliminate_zeros()
-    return Network(adjacency, network.nodes), lonely
+        others = csr_array(others + diags_array(lonely.astype(float)))
+        others.eliminate_zeros()
+    return others, lonely
 
 
 def some(names: Iterable[Hashable]) -> str:

@@ -13,39 +13,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.sparse import csr_array, eye_array
-from torch import Tensor
 
-from attractor.estimators.graph_embedding.walks import Walker
+from attractor.estimators.graph_embedding.walks import Walker, steps_of
 
 EXACT_NODES = 32_768
 ROWS = 1024  # of powers of P that are held at once
 WALKS = 64  # from each node, where returns are counted
-
-
-def steps_of(adjacency: csr_array) -> csr_array:
-    """`P`, the chances of each step; rows of nodes without a way out are zero."""
-    sums = np.asarray(adjacency.sum(1), dtype=np.float64).ravel()
-    scale = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
-    return csr_array(adjacency.multiply(scale[:, None]))
-
-
-def expected_contexts(adjacency: csr_array, window: int) -> csr_array:
-    """The matrix `(n, n)` whose rows are the expected contexts; rows of nodes that see themselves alone are zero.
-
-    Example:
-        >>> star = csr_array(np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]]))
-        >>> expected_contexts(star, 2).toarray().round(3).tolist()
-        [[0.0, 0.5, 0.5], [0.667, 0.0, 0.333], [0.667, 0.333, 0.0]]
-    """
-    step = steps_of(adjacency)
-    power, total = step, step
-    for _ in range(window - 1):
-        power = power @ step
-        total = total + power
-    total = csr_array(total / window)
-    total.setdiag(0)
-    total.eliminate_zeros()
-    return steps_of(total)
 
 
 def reach(adjacency: csr_array, context: np.ndarray, window: int) -> np.ndarray:
@@ -96,7 +69,3 @@ def counted_returns(adjacency: csr_array, window: int, generator: torch.Generato
     shares = np.ones(adjacency.shape[0])
     shares[leaving.numpy()] = counts.numpy() / (WALKS * window)
     return shares
-
-
-def as_numpy(values: Tensor) -> np.ndarray:
-    return values.detach().cpu().numpy()

@@ -18,9 +18,9 @@ from torch.nn.functional import embedding_bag
 from attractor.estimators.graph_embedding.walks import Bags
 
 
-def context_drive(context: Tensor, bags: Bags, *, sparse: bool = False) -> Tensor:
-    """`Phi c (b, K)` of contexts; `sparse` gradients touch the rows of their nodes alone."""
-    return embedding_bag(bags.nodes, context, per_sample_weights=bags.weights.to(context.dtype), mode="sum", sparse=sparse)
+def context_drive(context: Tensor, bags: Bags) -> Tensor:
+    """`Phi c (b, K)` of contexts."""
+    return embedding_bag(bags.nodes, context, per_sample_weights=bags.weights.to(context.dtype), mode="sum")
 
 
 def activity(content: Tensor, g: Tensor, drive: Tensor, beta: float) -> Tensor:

@@ -22,6 +22,18 @@ class Bags(NamedTuple):
     weights: Tensor
 
 
+def steps_of(adjacency: csr_array) -> csr_array:
+    """`P`, the chances of each step, in float64; rows of nodes without a way out are zero."""
+    counts = np.diff(adjacency.indptr)
+    counts, starts = counts[counts > 0], adjacency.indptr[:-1][counts > 0]
+    chances = adjacency.data.astype(np.float64)
+    # first by the largest of a row: sums of the smallest and of the largest numbers would be none
+    for total in (np.maximum, np.add):
+        of_rows = total.reduceat(chances, starts) if len(starts) else np.empty(0)
+        chances = chances / np.repeat(np.where(of_rows > 0, of_rows, 1), counts)
+    return csr_array((chances, adjacency.indices, adjacency.indptr), shape=adjacency.shape)
+
+
 class Walker:
     """Draws walks on a graph.
 
@@ -35,8 +47,9 @@ class Walker:
         self.neighbours = torch.from_numpy(adjacency.indices.astype(np.int64)).to(device)
         weights = adjacency.data
         even = len(weights) == 0 or bool((weights == weights[0]).all())
-        # the sums run on over all rows, so one sorted search finds the next nodes of all walks
-        self.sums = None if even else torch.from_numpy(np.concatenate([[0.0], np.cumsum(weights, dtype=np.float64)])).to(device)
+        # the sums run on over all rows, so one sorted search finds the next nodes of all walks; chances, so that no row drowns
+        sums = None if even else np.concatenate([[0.0], np.cumsum(steps_of(adjacency).data)])
+        self.sums = None if sums is None else torch.from_numpy(sums).to(device)
 
     def walk(self, starts: Tensor, steps: int, generator: torch.Generator) -> Tensor:
         """The nodes `(b, steps)` after each step from `starts (b,)`, all of which must have a way out, as must what they reach."""

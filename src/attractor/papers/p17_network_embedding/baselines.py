@@ -9,8 +9,7 @@ import torch
 from scipy.sparse import csr_array, vstack
 from scipy.sparse.linalg import svds
 
-from attractor.estimators.graph_embedding.contexts import steps_of
-from attractor.estimators.graph_embedding.walks import Walker
+from attractor.estimators.graph_embedding.walks import Walker, steps_of
 
 ROWS = 512  # of the proximities that are dense at once
 
@@ -55,7 +54,15 @@ def proximities(adjacency: csr_array, *, window: int, negative: float) -> csr_ar
 
 
 def deepwalk(
-    adjacency: csr_array, dim: int, *, walks: int = 10, length: int = 40, window: int = 5, epochs: int = 1, seed: int = 0
+    adjacency: csr_array,
+    dim: int,
+    *,
+    walks: int = 10,
+    length: int = 40,
+    window: int = 5,
+    epochs: int = 1,
+    workers: int = 1,
+    seed: int = 0,
 ) -> np.ndarray:
     """The embedding `(n, dim)` of DeepWalk (Perozzi et al. 2014): gensim's skip-gram with 5 negatives on walks from every node.
 
@@ -73,9 +80,15 @@ def deepwalk(
         shuffled = starts[torch.randperm(len(starts), generator=generator)]
         paths = torch.cat([shuffled[:, None], walker.walk(shuffled, length - 1, generator)], 1)
         sentences += [[str(node) for node in path] for path in paths.tolist()]
-    model = word2vec(
-        sentences, vector_size=dim, window=window, sg=1, negative=5, hs=0, min_count=0, workers=1, seed=seed + 1, epochs=epochs
-    )
+    settings = {"vector_size": dim, "window": window, "sg": 1, "negative": 5, "hs": 0, "min_count": 0, "epochs": epochs}
+    model = word2vec(sentences, workers=workers, seed=seed + 1, **settings)
     embedding = np.zeros((adjacency.shape[0], dim), dtype=np.float32)
     embedding[starts.numpy()] = model.wv[[str(node) for node in starts.tolist()]]
     return embedding
+
+
+def singular(adjacency: csr_array, dim: int, *, seed: int = 0) -> np.ndarray:
+    """`U Sigma (n, dim)` of the adjacency: the plainest factorisation."""
+    start = np.random.default_rng(seed).normal(size=adjacency.shape[0])
+    left, values, _ = svds(adjacency.astype(np.float64), k=dim, v0=start)
+    return np.asarray(left * values)

@@ -11,11 +11,12 @@ CONNECTOME, LASTFM, VERBS = GRAPHS[:3]
 COMPETITIVE = "competitive with factorisation and walk methods"
 ABSTRACT = "the paper's abstract, whose tables could not be read; the bound is this library's"
 BAR = "not in the paper: the bar of this library"
+LOWER = ", lower end of the 95% interval"
 
 DESCENT = Claim("the energy never rises along a recall: worst rise in 200 steps", "no rise", BAR, most=1e-9)
 MICRO = {
     (graph, share): Claim(
-        f"{graph}, {share}% labels: micro-F1 above the better of NetMF and DeepWalk",
+        f"{graph}, {share}% labels: micro-F1 above the better of NetMF and DeepWalk" + (LOWER if graph == CONNECTOME else ""),
         COMPETITIVE,
         ABSTRACT,
         least=0.0 if graph == CONNECTOME else -0.01,
@@ -28,9 +29,10 @@ MACRO = {
 }
 CONNECTOME_MICRO = Claim("connectome, 50% labels: micro-F1", ">= 0.83", BAR, least=0.83)
 VERBS_MICRO = Claim("WordNet verbs, 50% labels: micro-F1", ">= 0.77", BAR, least=0.77)
-VERBS_SECONDS = Claim("WordNet verbs: time of training, one thread", "< 180", BAR, "s", most=180.0)
+VERBS_SECONDS = Claim("WordNet verbs: time of training, one thread, the slowest setting", "< 180", BAR, "s", most=180.0)
 RECALL = Claim("connectome, 64 memories: masked nodes that come first, from their neighbours", ">= 0.9", BAR, "rate", least=0.9)
 LINKS = Claim("LastFM Asia, a fifth of the edges hidden: AUC of the cosine of activities", ">= 0.88", BAR, least=0.88)
+LINKS_LEAD = Claim("LastFM Asia, the same: AUC above the better of NetMF and DeepWalk" + LOWER, ">= 0", BAR, least=0.0)
 INDUCTIVE = Claim(
     "LastFM Asia, a tenth of the nodes hidden in training: micro-F1 of them below that of seen nodes", "<= 0.05", BAR, most=0.05
 )
@@ -53,6 +55,7 @@ PAPER = Paper(
         VERBS_SECONDS,
         RECALL,
         LINKS,
+        LINKS_LEAD,
         INDUCTIVE,
         MODULARITY,
         WEIGHT,

@@ -3,35 +3,48 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 
 from attractor.data import DataUnavailableError, LabelledNetwork, load_network
-from attractor.estimators.graph_embedding import HopfieldGraphEmbedding, modularity
+from attractor.estimators.graph_embedding import modularity
 from attractor.estimators.graph_embedding.network import energy, settle
 from attractor.papers.claim import Row
 from attractor.papers.figures import Chart, Series
-from attractor.papers.p17_network_embedding.baselines import netmf
 from attractor.papers.p17_network_embedding.claims import (
     CONNECTOME,
     DESCENT,
     INDUCTIVE,
     LASTFM,
     LINKS,
+    LINKS_LEAD,
     MODULARITY,
     RECALL,
     WEIGHT,
 )
-from attractor.papers.p17_network_embedding.classification import adjacency_of, hopfield, predicted_classes, unit
-from attractor.papers.p17_network_embedding.sizes import RECALL_SETTINGS, Size
+from attractor.papers.p17_network_embedding.classification import lower_end, predicted_classes
+from attractor.papers.p17_network_embedding.embeddings import adjacency_of, hopfield, unit
+from attractor.papers.p17_network_embedding.links import Tried, leads, links
+from attractor.papers.p17_network_embedding.sizes import (
+    DEEPWALK,
+    NETMF,
+    RECALL_SETTINGS,
+    Settings,
+    Size,
+    epochs_of,
+    settings_of,
+    width,
+)
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval, wilson
 from attractor.papers.sweep import sweep
 
 STEP_SIZES = (0.05, 0.5, 1.0)
-HIDDEN_EDGES, HIDDEN_NODES = 0.2, 0.1
+HIDDEN_NODES = 0.1
+COARSE = (32, 128)  # memories; the first is judged
 
 
 def measure_descent(size: Size, seed: int, tell: Tell) -> Measured:
@@ -55,23 +68,29 @@ def measure_tasks(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows for recall on the connectome and all else on LastFM Asia."""
     rows = [unavailable if (unavailable := reason(CONNECTOME, RECALL)) else recall_row(size, seed)]
     tell(0.1)
-    claims = (LINKS, INDUCTIVE, MODULARITY, WEIGHT)
+    claims = (LINKS, LINKS_LEAD, INDUCTIVE, MODULARITY, WEIGHT)
     lacking = "measured at a larger scale" if LASTFM not in size.graphs else ""
     if lacking or reason(LASTFM, LINKS):
         missing = [reason(LASTFM, claim) or Row(claim, None, None, 0, 0.0, LASTFM, note=lacking) for claim in claims]
         return Measured([*rows, *missing])
-    seeds = range(seed * size.seeds, (seed + 1) * size.seeds)
-    epochs = list(size.epochs)
-    points = [(what, epochs, each) for what in TASKS for each in seeds]
+    every = size.seeds[2]
+    seeds = range(seed * every, (seed + 1) * every)
+    nodes = len(load_network(LASTFM))
+    settings = {"window": 10, "epochs": epochs_of(LASTFM, nodes, size.epochs)}
+    methods = (NETMF, DEEPWALK) if find_spec("gensim") is not None else (NETMF,)
+    tried = {method: settings_of(LASTFM, method, nodes, size) for method in methods}
+    points = [(what, settings, tried if what == "links" else {}, each) for what in TASKS for each in seeds]
     runs: dict[str, list[Any]] = {}
     for point, run in zip(points, sweep(task, points, lambda done: tell(0.1 + 0.9 * done)), strict=True):
         runs.setdefault(point[0], []).append(run)
     for claim, what in ((LINKS, "links"), (INDUCTIVE, "inductive"), (MODULARITY, "coarsening")):
         value, interval = mean_interval([run["value"] for run in runs[what]])
-        seconds = sum(run["seconds"] for run in runs[what])
-        rows.append(Row(claim, value, interval, len(seeds), seconds, LASTFM, note=runs[what][0]["note"]))
+        seconds, note = sum(run["seconds"] for run in runs[what]), runs[what][0]["note"]
+        rows.append(Row(claim, value, interval, every, seconds, LASTFM, note=note))
+        if claim is LINKS:
+            rows.append(lower_end(LINKS_LEAD, leads(runs[what]), 0.0, LASTFM, note))
     lost = max(abs(run["lost"]) for run in runs["coarsening"])
-    rows.append(Row(WEIGHT, lost, None, len(seeds), 0.0, LASTFM, note=runs["coarsening"][0]["note"]))
+    rows.append(Row(WEIGHT, lost, None, every, 0.0, LASTFM, note=runs["coarsening"][0]["note"]))
     return Measured(rows, [chart(runs)])
 
 
@@ -88,7 +107,7 @@ def recall_row(size: Size, seed: int) -> Row:
     """How many neurons of the connectome come first when they are masked; beside it a search for the nearest context."""
     start = time.perf_counter()
     adjacency = adjacency_of(load_network(CONNECTOME))
-    fitted = HopfieldGraphEmbedding(epochs=size.recall_epochs, random_state=seed, **RECALL_SETTINGS).fit(adjacency)
+    fitted = hopfield(seed=seed, epochs=size.recall_epochs, **RECALL_SETTINGS).fit(adjacency)
     right = sum(names[0] == node for node, names in zip(fitted.nodes_, fitted.recall().nodes, strict=True))
     count = len(fitted.nodes_)
     # searched for as they are, all neighbours of a node find those with these neighbours: itself and its twins
@@ -98,49 +117,20 @@ def recall_row(size: Size, seed: int) -> Row:
     return Row(RECALL, right / count, wilson(right, count), count, seconds, CONNECTOME, baseline=nearest)
 
 
-def task(what: str, epochs: list[int], seed: int) -> dict[str, Any]:
-    """One of `TASKS` on LastFM Asia: its `value`, a `note`, and the `seconds` it took."""
+def task(what: str, settings: Settings, tried: Tried, seed: int) -> dict[str, Any]:
+    """One of the tasks on LastFM Asia: its `value`, a `note`, and the `seconds` it took."""
     start = time.perf_counter()
-    found = TASKS[what](load_network(LASTFM), (epochs[0], epochs[1]), seed)
-    return {**found, "seconds": time.perf_counter() - start}
+    network = load_network(LASTFM)
+    return {**TASKS[what](network, settings, tried, seed), "seconds": time.perf_counter() - start}
 
 
-def links(network: LabelledNetwork, epochs: tuple[int, int], seed: int) -> dict[str, Any]:
-    """AUC of hidden edges against as many pairs that are not joined."""
-    rng = np.random.default_rng(seed)
-    edges = network.edges.numpy()
-    hidden = np.asarray(rng.random(edges.shape[1]) < HIDDEN_EDGES)
-    known = set((edges[0] * len(network) + edges[1]).tolist())
-    strangers: list[tuple[int, int]] = []
-    while len(strangers) < hidden.sum():
-        first, second = sorted(rng.integers(len(network), size=2).tolist())
-        if first != second and first * len(network) + second not in known:
-            strangers.append((first, second))
-    left = adjacency_of(LabelledNetwork(network.edges[:, torch.from_numpy(~hidden)], network.labels, network.name))
-    pairs = [*zip(*edges[:, hidden].tolist(), strict=True), *strangers]
-    fitted = hopfield(LASTFM, len(network), epochs, seed).fit(left)
-    areas = {kind: area(fitted.score_links(pairs, kind=kind)) for kind in ("activity", "context", "hidden")}
-    rows = unit(netmf(left, fitted.memories, seed=seed))
-    ends = np.array(pairs).T
-    areas["NetMF"] = area((rows[ends[0]] * rows[ends[1]]).sum(1))
-    note = ", ".join(f"{kind} {value:.3f}" for kind, value in areas.items())
-    return {"value": areas["activity"], "areas": areas, "note": note}
-
-
-def area(scores: np.ndarray) -> float:
-    """Area under the ROC curve of pairs, the first half of which are edges."""
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(np.arange(len(scores)) < len(scores) // 2, scores))
-
-
-def inductive(network: LabelledNetwork, epochs: tuple[int, int], seed: int) -> dict[str, Any]:
+def inductive(network: LabelledNetwork, settings: Settings, tried: Tried, seed: int) -> dict[str, Any]:
     """Micro-F1 of seen less that of hidden nodes, by one classifier that learned half of the seen ones."""
     rng = np.random.default_rng(seed)
     adjacency, labels = adjacency_of(network), network.labels.numpy()
     hidden = rng.random(len(labels)) < HIDDEN_NODES
     seen = np.flatnonzero(~hidden)
-    fitted = hopfield(LASTFM, len(network), epochs, seed).fit(adjacency[seen][:, seen])
+    fitted = hopfield(width(LASTFM), seed, **settings).fit(adjacency[seen][:, seen])
     place = {node: row for row, node in enumerate(seen.tolist())}
     neighbours = {
         node: [place[other] for other in adjacency.indices[adjacency.indptr[node] : adjacency.indptr[node + 1]] if other in place]
@@ -157,16 +147,16 @@ def inductive(network: LabelledNetwork, epochs: tuple[int, int], seed: int) -> d
     return {"value": before - after, "note": f"seen {before:.3f}, hidden {after:.3f} of {len(known)} nodes with a seen neighbour"}
 
 
-def coarsening(network: LabelledNetwork, epochs: tuple[int, int], seed: int) -> dict[str, Any]:
+def coarsening(network: LabelledNetwork, settings: Settings, tried: Tried, seed: int) -> dict[str, Any]:
     """Modularity of the strongest memories, for several numbers of them; the first is judged."""
     adjacency, found = adjacency_of(network), {}
-    for memories in (32, 128):
-        coarse = hopfield(LASTFM, len(network), epochs, seed, memories=memories).fit(adjacency).coarsen()
+    for memories in COARSE:
+        coarse = hopfield(memories, seed, **settings).fit(adjacency).coarsen()
         found[memories] = (modularity(adjacency, coarse.assignment), len(coarse.memories))
         lost = float(adjacency.sum() - coarse.adjacency.sum())
     note = "; ".join(f"K = {memories}: {nodes} nodes, modularity {value:.3f}" for memories, (value, nodes) in found.items())
     values = {str(memories): value for memories, (value, _) in found.items()}
-    return {"value": found[32][0], "lost": lost, "values": values, "note": note}
+    return {"value": found[COARSE[0]][0], "lost": lost, "values": values, "note": note}
 
 
 TASKS = {"links": links, "inductive": inductive, "coarsening": coarsening}
