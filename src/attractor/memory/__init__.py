@@ -2,6 +2,7 @@
 
 from attractor.memory.base import BIPOLAR, MEMORIES, REAL, Domain, Memory, memory_class, register
 from attractor.memory.capacity import CapacityEstimate
+from attractor.memory.consolidated import ConsolidatedMemory
 from attractor.memory.delta_rules import consolidate, hebbian_importance, learn_by_errors, stable_share, stable_states
 from attractor.memory.dense import DenseMemory
 from attractor.memory.encoders import PCA, Binarise, Encoded, Encoder, Quantise
@@ -23,6 +24,7 @@ __all__ = [
     "Binarise",
     "Binary",
     "CapacityEstimate",
+    "ConsolidatedMemory",
     "Continuous",
     "DenseMemory",
     "Domain",

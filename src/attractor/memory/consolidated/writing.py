@@ -1,0 +1,204 @@
+"""Writing into slots: familiar tokens merge, novel ones take an empty or the oldest slot (He et al. 2024, CAMELoT).
+
+ A token with key k is familiar when `max_mu sim(k, K_mu) > R`. Then, with mu the best slot and c its count,
+   `K <- (c K + k) / (c + 1)`, `V <- (c V + v) / (c + 1)`, `c <- c + 1`;
+ else the token takes an empty slot, or the one that was changed longest ago: `K <- k`, `V <- v`, `c <- 1`.
+
+In chunks, similarities are taken once for the whole chunk, novel tokens that resemble an earlier novel one merge with it, and the
+r-th of the others goes to the r-th oldest slot that the chunk has not merged with. A chunk of one token is the rule above to the
+letter. The two agree where the tokens of a chunk do not meet: no two in one slot by way of its moved mean, no novel one like
+another or in place of a slot that a later one would match.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from attractor.memory.consolidated.slots import Measure, Slots, compared
+
+CALIBRATION = 256
+"""Tokens that a store keeps unmerged before it chooses its threshold."""
+
+
+@dataclass(frozen=True)
+class WriteRule:
+    """How tokens are compared and merged.
+
+    Attributes:
+        measure: the similarity.
+        centred: take the mean key from both sides before they are compared.
+        chunk: tokens that are compared with the slots at once; 1 is exact.
+        merges: False keeps every token by itself, first in, first out.
+        rate: share of tokens that are to merge: the threshold of each store is chosen once, from its first tokens.
+    """
+
+    measure: Measure = "cosine"
+    centred: bool = False
+    chunk: int = 32
+    merges: bool = True
+    rate: float | None = None
+
+
+class Tokens(NamedTuple):
+    """Tokens to write: `keys (N, T, D)`, `values (N, T, E)`, `positions (N, T)`, and which of them are there, `mask (N, T)`."""
+
+    keys: Tensor
+    values: Tensor
+    positions: Tensor
+    mask: Tensor
+
+    def part(self, columns: slice) -> Tokens:
+        return Tokens(*(each[:, columns] for each in self))
+
+
+@torch.no_grad()
+def write(
+    slots: Slots,
+    keys: Tensor,
+    values: Tensor,
+    positions: Tensor,
+    mask: Tensor | None = None,
+    rule: WriteRule = WriteRule(),
+) -> None:
+    """Write tokens into `slots`, in place, in the order in which they stand.
+
+    Args:
+        slots: to be changed.
+        keys: `(..., T, D)`.
+        values: `(..., T, E)`.
+        positions: `(..., T)`.
+        mask: `(..., T)`, True where a token is to be written. Default: everywhere.
+        rule: how.
+
+    Example:
+        >>> slots = Slots.empty((), slots=3, key_dim=2, value_dim=1, threshold=0.9)
+        >>> keys = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
+        >>> write(slots, keys, keys[:, :1], torch.arange(3), rule=WriteRule(chunk=1))
+        >>> slots.counts.tolist(), slots.keys[0].tolist(), slots.positions.tolist()
+        ([2, 1, 0], [1.0, 0.05000000074505806], [1.0, 1.0, 0.0])
+    """
+    flat = slots.flat()
+    count, tokens = len(flat.written), keys.shape[-2]
+    if mask is None:
+        mask = torch.ones(*slots.lead, tokens, dtype=torch.bool, device=keys.device)
+    dtype = slots.keys.dtype
+    given = Tokens(
+        keys.to(dtype).reshape(count, tokens, -1),
+        values.to(dtype).reshape(count, tokens, -1),
+        positions.to(dtype).expand(*slots.lead, tokens).reshape(count, tokens),
+        mask.expand(*slots.lead, tokens).reshape(count, tokens),
+    )
+    # what never merges needs no comparison: as many at once as there are places
+    size = rule.chunk if rule.merges else slots.counts.shape[-1] - slots.pinned
+    for start in range(0, tokens, size):
+        write_chunk(flat, given.part(slice(start, start + size)), rule)
+    if rule.rate is not None:
+        calibrate(flat, rule, rule.rate)
+
+
+def write_chunk(slots: Slots, tokens: Tokens, rule: WriteRule) -> None:
+    """Write one chunk into slots with one leading dimension."""
+    keys, _, _, mask = tokens
+    index = torch.arange(slots.counts.shape[-1], device=keys.device)
+    if rule.merges:
+        scores = slots.similarity(keys, rule.measure, centred=rule.centred)
+        best, nearest = scores.masked_fill_(~slots.movable[:, None], -torch.inf).max(-1)
+        familiar = mask & (best > slots.threshold[:, None])
+    else:
+        familiar, nearest = torch.zeros_like(mask), torch.zeros_like(mask, dtype=torch.int64)
+    novel = mask & ~familiar
+    if rule.merges and mask.shape[1] > 1:
+        first = slots.written[:, None] + mask.cumsum(-1) <= slots.pinned
+        follows, leader = followers(slots, keys, novel & ~first, rule)
+    else:
+        follows, leader = torch.zeros_like(mask), torch.zeros_like(mask, dtype=torch.int64)
+    novel = novel & ~follows
+
+    merged = torch.zeros_like(slots.counts).scatter_add_(1, nearest, familiar.long()) > 0
+    free = ~merged & ((index >= slots.pinned) | ~slots.occupied)
+    ages = torch.where(slots.occupied, slots.last, -1).masked_fill_(~free, torch.iinfo(torch.int64).max)
+    oldest_first = ages.sort(dim=-1, stable=True).indices
+    rank = novel.cumsum(-1) - 1
+    late = novel & (rank >= free.sum(-1, keepdim=True))
+    late = late | (follows & late.gather(1, leader))
+    novel, follows = novel & ~late, follows & ~late
+
+    done = familiar | novel | follows
+    number = slots.written[:, None] + done.cumsum(-1) - 1
+    if rule.centred:
+        follow_centre(slots, keys, done)
+    merge(slots, tokens, number, familiar, nearest)
+    target = oldest_first.gather(1, rank.clamp(0, len(index) - 1))
+    place(slots, tokens, number, novel, target)
+    merge(slots, tokens, number, follows, target.gather(1, leader))
+    slots.written += done.sum(-1)
+    # more novel tokens than places: the rest are written one by one, and may replace what this chunk has changed
+    for column in late.any(0).nonzero().flatten().tolist():
+        rest = tokens.part(slice(column, column + 1))
+        write_chunk(slots, rest._replace(mask=late[:, column : column + 1]), rule)
+
+
+def followers(slots: Slots, keys: Tensor, novel: Tensor, rule: WriteRule) -> tuple[Tensor, Tensor]:
+    """Which of the `novel (N, T)` tokens of a chunk resemble an earlier one that itself does not, and which, `(N, T)`."""
+    seen = keys - slots.centre[:, None] if rule.centred else keys
+    scores = compared(seen, seen, rule.measure)
+    near = (scores > slots.threshold[:, None, None]) & novel[:, None] & novel[..., None] & torch.ones_like(scores).tril(-1).bool()
+    leads = novel & ~near.any(-1)
+    best, leader = scores.masked_fill_(~(near & leads[:, None]), -torch.inf).max(-1)
+    return best.isfinite(), leader
+
+
+def merge(slots: Slots, tokens: Tokens, number: Tensor, which: Tensor, target: Tensor) -> None:
+    """Take the tokens `which (N, T)` into the means of their slots `target (N, T)`; several may go into one."""
+    where = places(slots, which, target)
+    counts = slots.counts.view(-1)
+    counts.index_add_(0, where, torch.ones_like(where))
+    share = counts[where].to(slots.keys.dtype).reciprocal()
+    for mean, added in zip(means(slots), (tokens.keys, tokens.values, tokens.positions[..., None]), strict=True):
+        mean.index_add_(0, where, (added[which] - mean[where]) * share[:, None])
+    slots.last.view(-1).scatter_reduce_(0, where, number[which], "amax")
+
+
+def place(slots: Slots, tokens: Tokens, number: Tensor, which: Tensor, target: Tensor) -> None:
+    """Put the tokens `which (N, T)` in place of what their slots `target (N, T)` held; each has a slot of its own."""
+    where = places(slots, which, target)
+    for mean, added in zip(means(slots), (tokens.keys, tokens.values, tokens.positions[..., None]), strict=True):
+        mean[where] = added[which]
+    slots.counts.view(-1)[where] = 1
+    slots.last.view(-1)[where] = number[which]
+
+
+def places(slots: Slots, which: Tensor, target: Tensor) -> Tensor:
+    """Where the slots `target` of the tokens `which` lie when all stores are laid end to end."""
+    rows = torch.arange(len(target), device=target.device)[:, None] * slots.counts.shape[-1]
+    return (rows + target)[which]
+
+
+def means(slots: Slots) -> tuple[Tensor, Tensor, Tensor]:
+    """The running means of all stores end to end, `(N M, ...)`."""
+    return slots.keys.flatten(0, 1), slots.values.flatten(0, 1), slots.positions.view(-1, 1)
+
+
+def follow_centre(slots: Slots, keys: Tensor, which: Tensor) -> None:
+    """Take the keys `which (N, T)` into the mean of all keys."""
+    added = which.sum(-1, keepdim=True)
+    total = slots.written[:, None] + added
+    sums = (keys * which[..., None]).sum(1)
+    slots.centre += (sums - added * slots.centre) / total.clamp_min(1)
+
+
+def calibrate(slots: Slots, rule: WriteRule, rate: float) -> None:
+    """Choose the threshold of stores that have none yet and enough tokens: a share `rate` of those are as near to another one."""
+    enough = min(CALIBRATION, slots.counts.shape[-1] - slots.pinned)
+    ready = slots.threshold.isinf() & (slots.movable.sum(-1) >= enough)
+    if not bool(ready.any()):
+        return
+    scores = slots.similarity(slots.keys, rule.measure, centred=rule.centred)
+    itself = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device)
+    best = scores.masked_fill_(~slots.movable[:, None] | ~slots.movable[..., None] | itself, -torch.inf).amax(-1)
+    chosen = torch.nanquantile(best.masked_fill(best.isinf(), torch.nan), 1 - rate, -1).nan_to_num(torch.inf)
+    slots.threshold.copy_(torch.where(ready, chosen, slots.threshold))
