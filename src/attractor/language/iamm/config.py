@@ -1,0 +1,87 @@
+"""Settings of IAMM, and whether a batch fits them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attractor.language.iamm.batch import SPECIAL, DialogueBatch
+from attractor.language.iamm.blocks import Sizes
+from attractor.language.iamm.interaction import Selection, check_heads, check_selection
+from attractor.validation import check_count, check_positive
+
+
+@dataclass(frozen=True)
+class IAMMConfig:
+    """Sizes of the model; the defaults are those of the reference run.
+
+    Args:
+        vocabulary: how many words, the special ones included.
+        classes: of emotions.
+        dim: width of a word.
+        depth: of the attentions, over all heads.
+        heads: of the attentions.
+        filters: of the convolutions.
+        layers: of each encoder and decoder.
+        partners: `k1`, partners of a word in its row.
+        keep: `k2`, words of each side and head that give a row.
+        knowledge_partners: `k1` for knowledge.
+        relations: of the knowledge; 0 builds a model without.
+        notes: rows of the memory that the decoder reads.
+        selection: `"hard"` or `"soft"`, see `AssociativeInteraction`.
+        capacity: most rows of a memory, see `IterativeMemory`. Default: it grows with the dialogue.
+        deviation: of the first word embeddings, which are multiplied by `sqrt(dim)`.
+
+    Raises:
+        TypeError, ValueError: a number out of its range, a depth that the heads do not divide, or an unknown selection.
+
+    Example:
+        >>> IAMMConfig(24_000).dim
+        300
+    """
+
+    vocabulary: int
+    classes: int = 32
+    dim: int = 300
+    depth: int = 40
+    heads: int = 2
+    filters: int = 50
+    layers: int = 1
+    partners: int = 15
+    keep: int = 5
+    knowledge_partners: int = 5
+    relations: int = 5
+    notes: int = 15
+    selection: Selection = "hard"
+    capacity: int | None = None
+    deviation: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_count("vocabulary", self.vocabulary, len(SPECIAL) + 1)
+        check_count("dim", self.dim, 2)
+        check_count("classes", self.classes, 2)
+        for name in ("heads", "filters", "layers", "partners", "keep", "knowledge_partners", "notes"):
+            check_count(name, getattr(self, name))
+        check_count("relations", self.relations, 0)
+        check_heads(self.depth, self.heads)
+        check_selection(self.selection)
+        if self.capacity is not None:
+            check_count("capacity", self.capacity)
+        check_positive("deviation", self.deviation)
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(self.dim, self.depth, self.heads, self.filters, self.layers)
+
+
+def check_batch(batch: DialogueBatch, config: IAMMConfig) -> None:
+    """Raises TypeError or ValueError where a model of this configuration cannot read a batch."""
+    if not isinstance(batch, DialogueBatch):
+        raise TypeError(f"batch must be a DialogueBatch, got {type(batch).__name__}")
+    if batch.vocabulary != config.vocabulary:
+        raise ValueError(f"batch must be for the model's vocabulary of {config.vocabulary} words, got {batch.vocabulary}")
+    relations = 0 if batch.knowledge is None else batch.knowledge.shape[2]
+    if relations != config.relations:
+        built = f"{config.relations} relations of knowledge" if config.relations else "no knowledge"
+        raise ValueError(f"batch must have what the model was built with, {built}, got {relations} relations")
+    if batch.labels is not None and bool((batch.labels >= config.classes).any()):
+        raise ValueError(f"labels must be from 0 to {config.classes - 1}, got {int(batch.labels.max())}")
