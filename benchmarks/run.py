@@ -20,6 +20,7 @@ import flyvec
 import graph_embedding
 import import_time
 import imputer
+import language_memory
 import machine
 import peak_memory
 import quality
@@ -45,6 +46,7 @@ SUBJECTS = {
     "words": flyvec,
     "graph embedding": graph_embedding,
     "imputer": imputer,
+    "language": language_memory,
     "exactness": exactness,
     "import": import_time,
 }

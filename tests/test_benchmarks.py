@@ -147,3 +147,17 @@ def test_the_shortest_training_that_is_as_good_counts(bench):
         {"by": module.OURS, "epochs": epochs, "right": right} for epochs, right in ((1, 0.5), (5, 0.795), (10, 0.8), (20, 0.79))
     ]
     assert module.needed([*found, {"by": module.PEER, "epochs": 1, "right": 0.9}])["epochs"] == 5
+
+
+def test_reading_with_a_memory_is_timed_beside_the_bare_model(bench):
+    pytest.importorskip("transformers", reason="the memory for language models needs transformers (extra language)")
+    module = bench("language_memory")
+    section = module.measure(module.QUICK, silent)
+    assert section.figures["model"] == "tiny" and [row[0] for row in section.tables[0].rows] == list(module.WAYS)
+    for one in section.figures["speed"]:
+        assert len(one.cpu[one.way]) == len(one.cpu[module.BARE]) == len(one.race.seconds[one.way]) + 1
+        assert one.race.time(module.BARE) > 0
+    if module.STATUS.exists():
+        (one,) = section.figures["resident"]
+        assert one["early_state"] == one["late_state"] > 0 and 0.5 < one["late"] / one["early"] < 1.5
+        assert len(section.targets) == 3

@@ -94,7 +94,20 @@ def test_files_of_others_are_refused_and_stay_as_they_are(tmp_path, damage):
 def folder(tmp_path):
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
-    words = ["<s>", "<pad>", "</s>", "<unk>", "my", "dog", "died", "sad", "to", "cry", "[GEN]", *(f"x{one.title()}" for one in RELATIONS)]
+    words = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "my",
+        "dog",
+        "died",
+        "sad",
+        "to",
+        "cry",
+        "[GEN]",
+        *(f"x{one.title()}" for one in RELATIONS),
+    ]
     plain = tokenizers.Tokenizer(
         tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>")
     )

@@ -25,7 +25,7 @@ def test_scores_are_those_of_the_model_whatever_the_batch():
     assert whole.words.tolist() == [len(one.response) + 1 for one in dialogues]
     for place, one in enumerate(dialogues):
         batch = collate([one], V)
-        assert float(whole.surprise[place]) == pytest.approx(float(model.losses(batch).response * whole.words[place]))
+        assert float(whole.surprise[place]) == pytest.approx(float(-model.token_log_probabilities(batch).detach().sum()))
         assert int(whole.predicted[place]) == int(model(batch).argmax()) and int(whole.labels[place]) == one.label
 
 
@@ -68,8 +68,8 @@ def test_bootstrap_draws_groups_as_a_whole():
 
 def test_bootstrap_covers_the_truth_about_as_often_as_it_says():
     generator, inside = torch.Generator().manual_seed(0), 0
-    for _ in range(100):
+    for _ in range(60):
         values = torch.randn(40, generator=generator)
         low, high = bootstrap(lambda places, values=values: float(values[places].mean()), range(40), draws=120)
         inside += low <= 0 <= high
-    assert 86 <= inside <= 99
+    assert 50 <= inside <= 60

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from attractor.language.iamm import PAD
-from attractor.papers import Report, paper_module
 from attractor.papers.p07_iamm import planted
 
 
@@ -77,13 +76,6 @@ def test_a_measurement_is_the_same_again_and_another_with_another_seed(kind):
 def test_learning_begins_at_once_and_stops_where_it_is_enough():
     curve = planted.learn("plain", 200, 50, 300, 0, enough=0.3)["accuracy"]
     assert curve[-1][0] < 200 and curve[-1][1] >= 0.3 and all(value < 0.3 for _, value in curve[:-1])
-
-
-def test_smoke_run_of_the_row_gives_every_row():
-    report = paper_module("07").run("smoke", 0)
-    assert [row.claim for row in report.rows] == list(paper_module("07").PAPER.claims)
-    assert all(row.measured is not None for row in report.rows)
-    assert Report.from_json(report.to_json()) == report
 
 
 def test_both_ways_to_choose_are_measured():

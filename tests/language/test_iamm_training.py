@@ -40,26 +40,25 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_generator_of_torch(
 
 def test_training_lowers_the_loss_and_tells_how_far_it_is():
     done = []
-    told = fit_iamm(small(relations=0), some(4), V, **STEPS | {"steps": 40}, progress=done.append)
-    assert told.losses[-1] < 0.8 * told.losses[0] and done[-1] == 1 and done == sorted(done) and len(done) == 40
-    assert told.best_step == 40 and told.validation == []
+    told = fit_iamm(small(relations=0), some(4), V, **STEPS | {"steps": 20, "factor": 1.0}, progress=done.append)
+    assert told.losses[-1] < 0.9 * told.losses[0] and done[-1] == 1 and done == sorted(done) and len(done) == 20
+    assert told.best_step == 20 and told.validation == []
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3, 5])
-@pytest.mark.parametrize("checked", [None, 5])
+@pytest.mark.parametrize(("stop", "checked"), [(1, None), (2, 3), (3, None), (5, 3)])
 def test_an_interrupted_training_ends_as_it_would_have_done(tmp_path, stop, checked):
     validation = None if checked is None else some(checked, 100)
     whole, broken = small(relations=0), small(relations=0)
     expected = fit_iamm(whole, some(9), V, validation=validation, **STEPS)
 
-    class Interrupted(Exception):
+    class StopError(Exception):
         pass
 
     def interrupt(done):
         if done >= stop / STEPS["steps"]:
-            raise Interrupted
+            raise StopError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(StopError):
         fit_iamm(broken, some(9), V, validation=validation, folder=tmp_path, progress=interrupt, **STEPS)
     assert (tmp_path / NAME).exists() == (stop >= 2)
     fresh = small(seed=0 if stop < 2 else 9, relations=0)
@@ -71,11 +70,10 @@ def test_an_interrupted_training_ends_as_it_would_have_done(tmp_path, stop, chec
 
 
 def test_the_weights_of_the_least_loss_of_validation_are_kept():
-    validation, seen = some(5, 100), []
-    model = small(relations=0)
-    told = fit_iamm(model, some(4), V, validation=validation, **STEPS | {"steps": 60, "factor": 3.0, "every": 1})
+    validation, model = some(3, 100), small(relations=0)
+    told = fit_iamm(model, some(4), V, validation=validation, **STEPS | {"steps": 12, "factor": 3.0, "every": 1})
     seen = [loss for _, loss in told.validation]
-    assert seen.index(min(seen)) + 1 == told.best_step < 60
+    assert seen.index(min(seen)) + 1 == told.best_step < 12
     shorter = small(relations=0)
     fit_iamm(shorter, some(4), V, **STEPS | {"steps": told.best_step, "factor": 3.0, "every": 1})
     assert torch.equal(weights(model), weights(shorter))

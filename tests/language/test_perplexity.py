@@ -94,26 +94,26 @@ def test_a_window_by_itself_and_behind_the_one_before():
     torch.testing.assert_close(behind[:, :8], alone[:, :8], atol=1e-5, rtol=0)
 
 
-def reach_of(way, start=0):
-    """The earliest place whose token changes what is told of the last token of a text."""
-    model, ids = tiny(num_hidden_layers=1), document(64)
+def seen(way, *places, tokens=64):
+    """At which of the places a token, if it is another, changes what is told of the last token of a text."""
+    model, ids = tiny(num_hidden_layers=1), document(tokens)
     last = logits_of(way, model, ids)[0, -1]
-    for place in range(start, 64):
+    found = []
+    for place in places:
         other = ids.clone()
         other[place] = (ids[place] + 5) % 90 + 3
         if not torch.allclose(logits_of(way, model, other)[0, -1], last, atol=1e-6):
-            return place
-    return None
+            found.append(place)
+    return found
 
 
 def test_each_baseline_sees_what_its_name_says():
     """In a model of one layer what is told of a token depends on the tokens that it sees, and on no others."""
-    assert reach_of(WindowOnly()) == 56
-    assert reach_of(PreviousWindow()) == 48
-    assert reach_of(FullContext()) == 0
-    assert reach_of(attention_sinks(8, 4)) == 0
-    assert reach_of(attention_sinks(8, 4), start=4) == 47
-    assert reach_of(recency_only(24, 8), start=4) == 56 - (24 - 4)
+    assert seen(WindowOnly(), 0, 54, 55, 56, 63) == [56, 63]
+    assert seen(PreviousWindow(), 0, 46, 47, 48, 63) == [48, 63]
+    assert seen(FullContext(), 0, 30, 63) == [0, 30, 63]
+    assert seen(attention_sinks(8, 4), 0, 3, 4, 30, 46, 47, 63) == [0, 3, 47, 63]
+    assert seen(recency_only(24, 8), 0, 3, 4, 35, 36, 63) == [0, 3, 36, 63]
     assert recency_only(10, 8).config.recent == 5
 
 

@@ -17,6 +17,7 @@ from attractor.app.compare import compare
 from attractor.app.console import complain, speak_plainly
 from attractor.app.landscape import landscape
 from attractor.app.papers import papers, reproduce
+from attractor.app.perplexity import perplexity
 from attractor.app.recall import recall
 from attractor.app.store import store
 
@@ -50,6 +51,7 @@ app.command()(recall)
 app.command()(store)
 app.command()(compare)
 app.command()(landscape)
+app.command()(perplexity)
 app.command()(papers)
 app.command()(reproduce)
 

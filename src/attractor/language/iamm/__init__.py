@@ -4,9 +4,19 @@ from attractor.language.iamm.batch import CLS, EOS, PAD, SOS, SPECIAL, SYS, UNK,
 from attractor.language.iamm.config import IAMMConfig
 from attractor.language.iamm.decoding import Responses, beam_search, greedy, sample
 from attractor.language.iamm.interaction import Association, AssociativeInteraction
-from attractor.language.iamm.knowledge import RELATIONS, KnowledgeSource
+from attractor.language.iamm.knowledge import (
+    RELATIONS,
+    CachedKnowledge,
+    CometKnowledge,
+    KnowledgeSource,
+    LexiconKnowledge,
+    NullKnowledge,
+    knowledge_about,
+)
 from attractor.language.iamm.memory import AssociatedMemory, IterativeMemory
+from attractor.language.iamm.metrics import Scores, bootstrap, distinct, score
 from attractor.language.iamm.model import IAMM, Emotions, Encoding, Losses
+from attractor.language.iamm.training import Training, fit_iamm
 from attractor.language.iamm.vocabulary import Vocabulary
 from attractor.language.iamm.words import AssociatedWord, associated_words, prompt_with_words
 
@@ -25,6 +35,8 @@ __all__ = [
     "AssociatedWord",
     "Association",
     "AssociativeInteraction",
+    "CachedKnowledge",
+    "CometKnowledge",
     "Dialogue",
     "DialogueBatch",
     "Emotions",
@@ -32,13 +44,22 @@ __all__ = [
     "IAMMConfig",
     "IterativeMemory",
     "KnowledgeSource",
+    "LexiconKnowledge",
     "Losses",
+    "NullKnowledge",
     "Responses",
+    "Scores",
+    "Training",
     "Vocabulary",
     "associated_words",
     "beam_search",
+    "bootstrap",
     "collate",
+    "distinct",
+    "fit_iamm",
     "greedy",
+    "knowledge_about",
     "prompt_with_words",
     "sample",
+    "score",
 ]

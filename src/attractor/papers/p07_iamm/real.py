@@ -1,0 +1,141 @@
+"""Rows of real dialogue: emotions, answers and hints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attractor.data import DataUnavailableError
+from attractor.papers.claim import Claim, Row
+from attractor.papers.p07_iamm.claims import (
+    ABOVE_RANDOM,
+    DIALOGUE,
+    GAIN,
+    HELP,
+    HINTED,
+    LEARNED,
+    LINEAR,
+    MAJORITY,
+    PUBLISHED,
+    RANDOM_HELP,
+    RATIO,
+    SURPRISE,
+    UNREAD,
+)
+from attractor.papers.p07_iamm.dialogue import baselines, examples, learn
+from attractor.papers.p07_iamm.hints import CHOSEN, NO_HINT, RANDOM, surprises
+from attractor.papers.p07_iamm.sizes import Size
+from attractor.papers.parts import Measured, Tell
+from attractor.papers.statistics import geometric_interval, mean_interval, wilson
+from attractor.papers.sweep import sweep
+
+CHITCHAT = "chitchat-dataset, weak labels of nrclex"
+EMPATHETIC = "EmpatheticDialogues"
+HINTED_AT_ONCE = 12
+TOLD = 0.9
+"""Part of the progress after which only hints are left."""
+NOT_HERE = "not at this scale; at scale full where the files of EmpatheticDialogues are in the data folder"
+NO_PEER = "scikit-learn is not installed: pip install 'attractor[sklearn]'"
+Run = dict[str, Any]
+
+
+def measure_dialogue(size: Size, seed: int, tell: Tell) -> Measured:
+    """Rows of the weakly labelled dialogues, and of the hints that IAMM gives there."""
+    try:
+        tests = min(size.dialogue.tests, len(examples("chitchat")["test"]))
+    except DataUnavailableError as error:
+        return Measured([Row(claim, None, None, 0, 0.0, CHITCHAT, note=str(error)) for claim in (*DIALOGUE, *HINTED)])
+    data = f"{CHITCHAT}, {tests:,} tests"
+    plain = dict(
+        zip((True, False), sweep(baselines, [("chitchat", given, size.learned, tests) for given in (True, False)]), strict=True)
+    )
+    asked = [
+        (kind, given, seed + one)
+        for given, seeds in ((True, size.dialogue_seeds), (False, size.bare_seeds))
+        for one in range(seeds)
+        for kind in ("iamm", "plain")
+    ]
+    points = [("chitchat", kind, given, size.dialogue, which) for kind, given, which in asked]
+    found = sweep(learn, points, lambda done: tell(TOLD * done))
+    runs = {
+        (kind, given): [run for (other, had, _), run in zip(asked, found, strict=True) if (other, had) == (kind, given)]
+        for kind in ("iamm", "plain")
+        for given in (True, False)
+    }
+    majority = plain[True]["majority"]
+    rows = [rate_row(MAJORITY, majority, tests, plain[True], data)]
+    rows += [rate_row(claim, plain[given]["linear"], tests, plain[given], data) for given, claim in LINEAR.items()]
+    rows += [learned_row(claim, runs[kind, given], measure, data) for (kind, given, measure), claim in LEARNED.items()]
+    gains = [run["accuracy"] - majority for run in runs["iamm", True]]
+    rows.append(Row(GAIN, *mean_interval(gains), len(gains), 0.0, data, note=listed(gains)))
+    ratios = [one["perplexity"] / other["perplexity"] for one, other in zip(runs["iamm", True], runs["plain", True], strict=True)]
+    rows.append(Row(RATIO, *geometric_interval(ratios), len(ratios), 0.0, data, note=f"paired by seed: {listed(ratios)}"))
+    tell(TOLD)
+    return Measured([*rows, *hint_rows(runs["iamm", True][0]["pairs"], seed)])
+
+
+def hint_rows(pairs: Sequence[Any], seed: int) -> list[Row]:
+    """Rows of the hints that the first IAMM gives."""
+    if not pairs:
+        return [Row(claim, None, None, 0, 0.0, "chitchat-dataset", note="not at this scale") for claim in HINTED]
+    starts = range(0, len(pairs), HINTED_AT_ONCE)
+    points = [("chitchat", start, list(pairs[start : start + HINTED_AT_ONCE]), seed + start) for start in starts]
+    try:
+        found = sweep(surprises, points)
+    except DataUnavailableError as error:
+        return [Row(claim, None, None, 0, 0.0, "chitchat-dataset", note=str(error)) for claim in HINTED]
+    none, chosen, random = ([value for run in found for value in run[hint]] for hint in (NO_HINT, CHOSEN, RANDOM))
+    seconds = sum(run["seconds"] for run in found)
+
+    def row(claim: Claim, first: Sequence[float], second: Sequence[float] | None = None, note: str = "") -> Row:
+        values = first if second is None else [one - other for one, other in zip(first, second, strict=True)]
+        return Row(claim, *mean_interval(values), len(values), seconds, "chitchat-dataset, tests", note=note)
+
+    return [
+        row(SURPRISE, none),
+        row(HELP, none, chosen, "paired by dialogue"),
+        row(RANDOM_HELP, none, random, "paired by dialogue"),
+        row(ABOVE_RANDOM, random, chosen, "paired by dialogue"),
+    ]
+
+
+def measure_published(size: Size, seed: int, tell: Tell) -> Measured:
+    """Rows of the paper's own table, with its situation and without; neither COMET nor GloVe."""
+    claims = (*PUBLISHED.values(), UNREAD)
+    if size.published is None:
+        return Measured([Row(claim, None, None, 0, 0.0, EMPATHETIC, note=NOT_HERE) for claim in claims])
+    try:
+        examples("empathetic")
+    except DataUnavailableError as error:
+        return Measured([Row(claim, None, None, 0, 0.0, EMPATHETIC, note=str(error)) for claim in claims])
+    points = [("empathetic", "iamm", given, size.published, seed) for given in (True, False)]
+    read, unread = sweep(learn, points, tell)
+    rows = [learned_row(claim, [read], measure, EMPATHETIC) for measure, claim in PUBLISHED.items()]
+    return Measured([*rows, learned_row(UNREAD, [unread], "accuracy", EMPATHETIC)])
+
+
+def learned_row(claim: Claim, runs: Sequence[Run], measure: str, data: str) -> Row:
+    """The mean over seeds; of one run the interval is that of its tests, where there is one."""
+    values = [run[measure] for run in runs]
+    mean, interval = mean_interval(values)
+    if len(runs) == 1 and measure in runs[0]["intervals"]:
+        low, high = runs[0]["intervals"][measure]
+        interval = (min(low, mean), max(high, mean))
+    steps = ", ".join(f"{run['best_step']:,}" for run in runs)
+    trained = f"{runs[0]['parameters']:,} numbers, learned from {runs[0]['learned']:,} exchanges, best after {steps} steps"
+    note = f"{listed(values)}; {trained}"
+    return Row(claim, mean, interval, len(runs), sum(run["seconds"] for run in runs), data, note=note)
+
+
+def rate_row(claim: Claim, percent: float | None, tests: int, run: Run, data: str) -> Row:
+    """A rate in percent of the tests."""
+    if percent is None:
+        return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
+    low, high = wilson(round(percent * tests / 100), tests)
+    ends = (min(100 * low, percent), max(100 * high, percent))
+    return Row(claim, percent, ends, 1, run["seconds"], data, note=f"learned from {run['learned']:,} exchanges")
+
+
+def listed(values: Sequence[float]) -> str:
+    """The values of the seeds."""
+    return "seeds: " + ", ".join(f"{value:.4g}" for value in values)

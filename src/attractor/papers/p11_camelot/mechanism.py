@@ -1,0 +1,115 @@
+"""What holds of the memory whatever the model, measured on a tiny random one."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from attractor.papers.claim import Row
+from attractor.papers.p11_camelot.claims import CAUSAL, EXACT, RESIDENT, SLOTS, WINDOW
+from attractor.papers.p11_camelot.sizes import Size
+from attractor.papers.p11_camelot.ways import (
+    FULL,
+    LONGER,
+    NONE,
+    RECENCY,
+    SINKS,
+    TIERS,
+    VARIANTS,
+    tiny_model,
+    way,
+    without,
+)
+from attractor.papers.parts import Measured, Tell
+
+TOKENS, SMALL_WINDOW, SMALL = 56, 8, 24
+CHANGED = (20, 37, 54)
+DATA = "random tokens, a random Llama of two layers"
+
+
+def measure_mechanism(size: Size, seed: int, tell: Tell) -> Measured:
+    """Exactness, causality and the memory of the process."""
+    try:
+        model = tiny_model(seed)
+    except ImportError:
+        return Measured(without((EXACT, CAUSAL, RESIDENT), "needs transformers: pip install 'attractor[language]'"))
+    ids = torch.randint(96, (TOKENS,), generator=torch.Generator().manual_seed(seed))
+    start = time.perf_counter()
+    off = exactness(model, ids, SMALL_WINDOW)
+    exact = Row(EXACT, off, None, 1, time.perf_counter() - start, DATA)
+    tell(0.1)
+    start = time.perf_counter()
+    names = (NONE, FULL, LONGER, SINKS, RECENCY, *VARIANTS, *TIERS)
+    worst = max(leak(model, ids, name) for name in names)
+    causal = Row(CAUSAL, worst, None, len(names) * len(CHANGED), time.perf_counter() - start, DATA, note=f"{len(names)} ways")
+    tell(0.4)
+    start = time.perf_counter()
+    growth = resident_growth(model, size.flat, seed, lambda done: tell(0.4 + 0.6 * done))
+    note = f"{size.flat:,} tokens" if growth is not None else "this system does not tell the memory of a process"
+    resident = Row(RESIDENT, growth, None, 1, time.perf_counter() - start, DATA, note=note)
+    return Measured([exact, causal, resident])
+
+
+@torch.no_grad()
+def exactness(model: object, ids: Tensor, window: int) -> float:
+    """Largest difference of the logits of windows with every token kept from those of one pass."""
+    from attractor.language.camelot.config import CamelotConfig
+    from attractor.language.perplexity import FullContext, WithMemory
+
+    everything = CamelotConfig(
+        slots=len(ids) + 8, window=window, recent=0, threshold=None, sink_slots=0, count_bias=False, read="all", position="mean"
+    )
+    kept = torch.cat(list(WithMemory(everything).windows(model, ids[None], window)), 1)
+    whole = torch.cat(list(FullContext().windows(model, ids[None], len(ids))), 1)
+    return float((kept - whole).abs().max())
+
+
+@torch.no_grad()
+def leak(model: object, ids: Tensor, name: str) -> float:
+    """By how much tokens that are changed change what is foretold before them, at most.
+
+    Raises:
+        ValueError: one changes nothing after it either, so that nothing is tested.
+    """
+    how = way(name, SMALL, SMALL_WINDOW)
+
+    def told(tokens: Tensor) -> Tensor:
+        return torch.cat(list(how.windows(model, tokens[None], SMALL_WINDOW)), 1)[0]
+
+    before, worst = told(ids), 0.0
+    for place in CHANGED:
+        other = ids.clone()
+        other[place] = (ids[place] + 1) % 96
+        after = told(other)
+        if torch.equal(before[place:], after[place:]):
+            raise ValueError(f"{name!r} must be moved by a token that changes")
+        worst = max(worst, float((before[:place] - after[:place]).abs().max()))
+    return worst
+
+
+def resident_growth(model: object, tokens: int, seed: int, tell: Tell) -> float | None:
+    """Resident memory of this process after so many tokens over that after a tenth of them; None where the system does not say."""
+    from attractor.language import attach
+
+    generator = torch.Generator().manual_seed(seed)
+    windows = tokens // WINDOW
+    with attach(model, slots=SLOTS, window=WINDOW) as memory, memory.session() as session:  # type: ignore[arg-type]  # a tiny model of transformers
+        early = None
+        for number in range(windows):
+            session.logits(torch.randint(96, (1, WINDOW), generator=generator))
+            if number + 1 == windows // 10:
+                early = resident()
+            tell((number + 1) / windows)
+    late = resident()
+    return None if early is None or late is None else late / early
+
+
+def resident() -> int | None:
+    """Bytes of memory that this process holds, as Linux tells it."""
+    status = Path("/proc/self/status")
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status.read_text(), re.MULTILINE) if status.exists() else None
+    return None if found is None else 1024 * int(found[1])

