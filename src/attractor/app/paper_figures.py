@@ -45,7 +45,7 @@ def draw_chart(chart: Chart) -> Figure:
         else:
             draw_measured(ax, series, measured.index(series.label))
     ax.set_title(wrapped(chart.title, figure), fontsize=11, fontweight="bold")
-    ax.set_xlabel(chart.x_label)
+    ax.set_xlabel(wrapped(chart.x_label, figure))
     ax.set_ylabel(chart.y_label)
     ticks = sorted({x for series in chart.series if series.style != "guide" for x in series.x})
     if chart.x_scale == "log":
@@ -131,5 +131,5 @@ def draw_images(grid: ImageGrid) -> Figure:
 
 
 def wrapped(title: str, figure: Figure) -> str:
-    """The title in lines that fit the figure's width."""
-    return textwrap.fill(title, int(TITLE_LETTERS_PER_INCH * figure.get_figwidth()))
+    """The text in lines that fit the figure's width."""
+    return textwrap.fill(title, int(TITLE_LETTERS_PER_INCH * figure.get_figwidth()), break_on_hyphens=False)
