@@ -281,3 +281,9 @@ def test_a_run_gives_a_row_for_each_claim(small, monkeypatch):
     monkeypatch.setitem(reproduction.SIZES, "smoke", TINY)
     report = paper_module("17").run("smoke", 0)
     assert [row.claim for row in report.rows] == list(PAPER.claims)
+
+
+def test_a_method_that_is_trained_once_for_all_seeds_has_one_time():
+    runs = {("verbs", NETMF): [{"seconds": [1.0, 3.0], "micro 50": 0.7}, {"seconds": [], "micro 50": 0.8}]}
+    assert classification.numbers(runs, "verbs", NETMF, "seconds") == [3.0]
+    assert classification.numbers(runs, "verbs", NETMF, "micro 50") == [0.7, 0.8]

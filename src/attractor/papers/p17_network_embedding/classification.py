@@ -219,8 +219,8 @@ def lower_end(claim: Claim, values: list[float], seconds: float, data: str, note
 
 
 def numbers(runs: Runs, graph: str, method: str, what: str) -> list[float]:
-    """One number for each seed; of times the longest."""
-    return [float(np.max(run[what])) for run in runs[graph, method]]
+    """One number for each seed that has it; of times the longest."""
+    return [float(np.max(run[what])) for run in runs[graph, method] if np.size(run[what])]
 
 
 def favourite(runs: list[Run]) -> str:
