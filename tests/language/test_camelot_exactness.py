@@ -141,3 +141,17 @@ def test_a_text_longer_than_the_context_is_read_on():
                 assert logits.isfinite().all() and session.seen.tolist() == [100]
                 largest = int((session.timeline.seen - session.timeline.origin).max())
                 assert largest <= 32
+
+
+@pytest.mark.parametrize("window", [4, 8])
+def test_positions_move_on_with_the_text_so_that_only_distances_count(window):
+    """A model made for 32 tokens reads 100 as one made for 256 does, as rotary positions tell distances only."""
+    found = []
+    for context in (32, 256):
+        memory = attach(
+            tiny(max_position_embeddings=context), slots=24, recent=16, window=window, threshold=None, sink_slots=0, position="mean"
+        )
+        with memory, memory.session() as session:
+            found.append(session.logits(text(2, 100)))
+            assert bool((session.timeline.origin > 0).all()) == (context == 32)
+    torch.testing.assert_close(*found, atol=1e-4, rtol=0)

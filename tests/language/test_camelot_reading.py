@@ -18,7 +18,7 @@ MODES = {
     "fixed": {"read": "query", "top_k": 3, "position": "fixed", **TWO_TIERS},
     "stored": {"read": "key", "top_k": 1, "position": "stored", **TWO_TIERS},
     "layer": {"read": "key", "top_k": 1, "granularity": "layer", **TWO_TIERS},
-    "centred": {"read": "key", "top_k": 1, "centred": True, "min_similarity": 0.2, **TWO_TIERS},
+    "centred": {"read": "key", "top_k": 2, "centred": True, "min_similarity": 0.5, **TWO_TIERS},
 }
 
 
@@ -83,7 +83,12 @@ def by_hand(given, session, reader, config, window_start):
     """The attention of the first layer, written out: one query and one head at a time."""
     query, key, value, scaling, _ = given
     held = reader.group.remembered(reader.place, session.timeline.origin, session.timeline.seen.max())
-    slots = session.view(0)
+    slots, centre = session.view(0), reader.group.part(reader.place).centre[0]
+    far, rotary = query, reader.group.rotary
+    if rotary is not None and config.position == "fixed":
+        places = window_start + torch.arange(query.shape[2])[None]
+        far = rotary.undo(query, rotary.tables(places, torch.tensor(99)))
+        far = rotary.rotate(far, rotary.tables(torch.full_like(places, config.seen_at), torch.tensor(99)))
     bare = (
         key
         if reader.group.rotary is None
@@ -98,12 +103,15 @@ def by_hand(given, session, reader, config, window_start):
         counts = slots.counts[0, group]
         found = []
         for place in range(count):
-            near = torch.cosine_similarity(bare[0, group, place], slots.keys[0, group], dim=-1)
+            middle = centre[group] if config.centred else 0
+            near = torch.cosine_similarity(bare[0, group, place] - middle, slots.keys[0, group] - middle, dim=-1)
+            if config.min_similarity is not None:
+                near[near < config.min_similarity] = -2
             near[(counts == 0) | (torch.arange(merged) < config.sink_slots)] = -2
             found += [int(each) for each in near.argsort(descending=True)[: config.top_k] if near[each] > -2]
             asked = query[0, head, place] * scaling
             shown = {}
-            scores = held.keys[0, group, :merged] @ asked
+            scores = held.keys[0, group, :merged] @ far[0, head, place] * scaling
             if config.read == "all":
                 shown = dict.fromkeys(range(merged), 1)
             elif config.read == "query":
@@ -129,11 +137,10 @@ def by_hand(given, session, reader, config, window_start):
     return output
 
 
-@pytest.mark.parametrize("mode", ["all", "query", "key", "paper"])
+@pytest.mark.parametrize("mode", ["all", "query", "key", "paper", "centred", "fixed"])
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_attention_equals_the_formula_written_out(name, mode):
-    settings = MODES[mode] | {"position": "mean"}
-    config = CamelotConfig(slots=24, window=8, **settings)
+    config = CamelotConfig(slots=24, window=8, **MODES[mode])
     model, ids = tiny(name), text(1, 48)
     with attach(model, config) as memory, memory.session() as session:
         session.remember(ids[:, :40])
@@ -142,7 +149,7 @@ def test_attention_equals_the_formula_written_out(name, mode):
         recorder = LISTENERS[reader.layer.module] = Recorder(reader)
         # the model's own call reads and does not write: slots are as they were
         plain(model, ids[:, 40:])
-        expected = by_hand(recorder.given[0], session, reader, config, 40)
+        expected = by_hand(recorder.given[0], session, reader, config, int(session.seen - session.timeline.origin))
     torch.testing.assert_close(recorder.given[0][-1], expected, atol=1e-5, rtol=1e-4)
 
 
@@ -182,6 +189,22 @@ def test_fixed_positions_show_memory_at_one_distance():
     mask = torch.zeros(1, 1, 2, 2).masked_fill(torch.ones(2, 2).triu(1).bool(), -1e9)
     expected = plain(model, ids[:, :2], position_ids=positions, attention_mask=mask)[:, 1:]
     torch.testing.assert_close(seen, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["llama", "llama with YaRN", "phi"])
+def test_recent_tokens_stand_where_the_model_is_told_that_they_do(name):
+    """Keys of the first layer depend on nothing but their token and place."""
+    model, ids = tiny(name), text(1, 44)
+    bare = []
+    for position in ("mean", "fixed"):
+        config = CamelotConfig(slots=24, window=8, position=position, **TWO_TIERS)
+        with attach(model, config) as memory, memory.session() as session:
+            session.remember(ids)
+            group, timeline = session.readers[0].group, session.timeline
+            places = timeline.positions - timeline.origin[:, None]
+            bare.append(group.rotary.undo(group.keys, group.rotary.tables(places, places.max()))[:, : group.heads])
+        assert int(timeline.origin) == (0 if position == "mean" else 36)
+    torch.testing.assert_close(*bare, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["llama with YaRN", "gpt_oss"])

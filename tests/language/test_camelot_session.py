@@ -89,6 +89,57 @@ def test_what_follows_the_end_of_a_row_is_not_remembered():
         assert session.seen.tolist() == [10 + length, 22]
 
 
+@pytest.mark.parametrize("kind", ["configuration", "model", "criterion", "criterion, no end"])
+def test_rows_end_by_whatever_ends_them_in_generate(kind):
+    model, prompt = tiny(), text(2, 10)
+    free = model.generate(prompt, max_new_tokens=12, do_sample=False, eos_token_id=None)[:, 10:]
+    end = int(next(token for token in free[0] if token not in free[1]))
+    length = free[0].tolist().index(end) + 1
+    model.generation_config.eos_token_id = end if kind in ("configuration", "model") else None
+
+    class Stop(transformers.StoppingCriteria):
+        def __call__(self, input_ids, scores, **options):
+            return input_ids[:, -1] == end
+
+    options = {"max_new_tokens": 12, "do_sample": False}
+    if kind == "configuration":
+        options = {"generation_config": transformers.GenerationConfig(**options)}
+    elif "criterion" in kind:
+        options |= {"stopping_criteria": transformers.StoppingCriteriaList([Stop()])}
+        options |= {"eos_token_id": 95 if kind == "criterion" and 95 not in free else None}
+    with attach(model, **KEEPING) as memory, memory.session() as session:
+        found = session.generate(prompt, **options)
+        # without a token that ends rows they are not padded
+        assert session.seen.tolist() == [10 + (12 if "no end" in kind else length), 22]
+    assert torch.equal(found, model.generate(prompt, **options))
+
+
+@pytest.mark.parametrize("where", ["option", "configuration", "model"])
+@pytest.mark.parametrize(("name", "value"), [("guidance_scale", 1.5), ("num_beams", 2), ("penalty_alpha", 0.5)])
+def test_generation_that_is_no_single_stream_is_refused(where, name, value):
+    model, ids = tiny(), text(1, 20)
+    options = {name: value} if where == "option" else {}
+    if where == "configuration":
+        options = {"generation_config": transformers.GenerationConfig(**{name: value})}
+    elif where == "model":
+        setattr(model.generation_config, name, value)
+    with attach(model, **MERGING) as memory, memory.session() as session:
+        with pytest.raises(ValueError, match=name):
+            session.generate(ids, **options)
+        assert session.seen.sum() == 0
+
+
+def test_a_second_pass_within_generation_is_refused():
+    model, ids = tiny(), text(1, 20)
+
+    class Twice(transformers.LogitsProcessor):
+        def __call__(self, input_ids, scores):
+            return model(input_ids=input_ids[:, -1:]).logits[:, -1]
+
+    with attach(model, **MERGING) as memory, memory.session() as session, pytest.raises(ValueError, match="once for each token"):
+        session.generate(ids, logits_processor=transformers.LogitsProcessorList([Twice()]), max_new_tokens=5)
+
+
 @pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"num_return_sequences": 2, "do_sample": True}], ids=str)
 def test_the_models_own_generate_reads_the_memory_and_leaves_it(options):
     model, ids = tiny(), text(2, 36)
@@ -198,6 +249,52 @@ def test_a_state_read_under_other_reading_settings_is_taken(tmp_path):
         assert session.logits(text()).isfinite().all()
 
 
+@pytest.mark.parametrize("settings", [{}, {"recent": 0, "slots": 16}], ids=str)
+def test_a_state_without_slots_yet_goes_on(tmp_path, settings):
+    model, ids = tiny(), text(2, 30)
+    with attach(model, **(MERGING | settings)) as memory, memory.session() as session:
+        session.feed(ids)
+        with pytest.raises(ValueError, match="read nothing"):
+            session.save(tmp_path / "state")
+        session.remember(ids[:, :5])
+        session.save(tmp_path / "state")
+        expected = session.logits(ids[:, 5:])
+        session.load(tmp_path / "state")
+        assert session.seen.tolist() == [5, 5]
+        assert torch.equal(session.logits(ids[:, 5:]), expected)
+
+
+@pytest.mark.parametrize(
+    ("saved", "wanted", "found"),
+    [(None, 0.5, 0.5), (0.5, 0.9, 0.9), (0.5, None, torch.inf), ("auto:0.5", 0.3, 0.3), (0.9, "auto:0.5", torch.inf)],
+)
+def test_a_state_takes_the_threshold_of_the_settings_at_hand(tmp_path, saved, wanted, found):
+    model = tiny()
+    with attach(model, **(MERGING | {"threshold": saved})) as memory, memory.session() as session:
+        session.remember(text(1, 60))
+        session.save(tmp_path / "state")
+        chosen = session.view(0).threshold
+    with attach(model, **(MERGING | {"threshold": wanted})) as memory, memory.session() as session:
+        session.load(tmp_path / "state")
+        assert session.view(0).threshold.tolist() == [[pytest.approx(found)] * 2]
+        session.remember(text(1, 60))
+        threshold = session.view(0).threshold
+        assert bool(threshold.isfinite().all()) == (wanted is not None)
+    if saved == "auto:0.5":
+        with attach(model, **(MERGING | {"threshold": saved})) as memory, memory.session() as session:
+            session.load(tmp_path / "state")
+            assert bool(chosen.isfinite().all()) and torch.equal(session.view(0).threshold, chosen)
+
+
+@pytest.mark.parametrize("window", [8, 100])
+def test_a_wanted_share_merges_however_long_the_window(window):
+    model = tiny()
+    with attach(model, **(MERGING | {"threshold": "auto:0.5"})) as memory, memory.session() as session:
+        session.remember(text(1, 200), window=window)
+        view = session.view(0)
+    assert bool(view.threshold.isfinite().all()) and int(view.counts.max()) > 1
+
+
 def test_a_state_of_another_model_is_refused(tmp_path):
     with attach(tiny(), **MERGING) as memory, memory.session() as session:
         session.remember(text())
@@ -257,6 +354,47 @@ def test_a_compiled_model_gives_what_the_model_gives():
         torch.testing.assert_close(plain(model, ids), before, atol=1e-5, rtol=0)
 
 
+def test_text_is_fed_only_while_the_session_is_open_and_its_state_the_same(tmp_path):
+    model, ids = tiny(), text(1, 40)
+    with attach(model, **MERGING) as memory:
+        with memory.session() as session:
+            windows = session.feed(ids)
+            next(windows)
+            session.save(tmp_path / "state")
+        with pytest.raises(RuntimeError, match="must be open"):
+            next(windows)
+        assert session.seen.tolist() == [8]
+        changes = [session.reset, lambda: session.load(tmp_path / "state"), lambda: session.reorder(torch.tensor([0]))]
+        for change in changes:
+            with session:
+                windows = session.feed(ids)
+                next(windows)
+                change()
+                seen = session.seen
+                with pytest.raises(RuntimeError, match="while text is fed"):
+                    next(windows)
+                assert torch.equal(session.seen, seen)
+                session.load(tmp_path / "state")
+
+
+def test_a_session_that_cannot_open_leaves_the_model_free():
+    model, ids = tiny(), text()
+    memory = attach(model, **MERGING)
+    session = memory.session()
+    model.set_attn_implementation("flex_attention")
+    with pytest.raises(ValueError, match="cannot be wrapped"), session:
+        pass
+    model.set_attn_implementation("sdpa")
+    with session:
+        session.remember(ids)
+        model.set_attn_implementation("eager")
+        with pytest.raises(RuntimeError, match="must keep its attention function"):
+            session.remember(ids)
+        assert session.seen.tolist() == [40]
+    memory.detach()
+    attach(model, **MERGING).detach()
+
+
 def test_two_models_do_not_see_each_others_memory():
     one, two, ids = tiny(seed=1), tiny(seed=2), text()
     with attach(two, **MERGING) as memory, memory.session() as session:
@@ -282,6 +420,9 @@ def other(kind, **settings):
     return getattr(transformers, f"{kind}Config")(**settings)
 
 
+BERT = other("Bert", vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=1, num_attention_heads=2)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -299,8 +440,12 @@ def other(kind, **settings):
             ),
             "encoder",
         ),
+        (lambda: transformers.BertLMHeadModel(BERT), "must be causal"),
+        (lambda: transformers.BertForMaskedLM(BERT), "with its head"),
+        (lambda: transformers.LlamaModel(tiny().config), "with its head"),
+        (lambda: transformers.LlamaForSequenceClassification(tiny().config), "with its head"),
     ],
-    ids=["bloom", "mamba", "t5"],
+    ids=["bloom", "mamba", "t5", "bert", "masked", "headless", "classifier"],
 )
 def test_other_architectures_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
@@ -334,6 +479,8 @@ def test_models_that_cannot_have_a_memory_now_are_refused():
         ({"slots": 6, "recent": 2, "sink_slots": 4}, "slots must be more than recent"),
         ({"threshold": 1.2}, "threshold"),
         ({"threshold": -1.0}, "threshold"),
+        ({"measure": "l2"}, "threshold"),
+        ({"slots": 11, "recent": 8, "sink_slots": 2, "threshold": "auto:0.5"}, "slots must be at least 2 more"),
         ({"read": "query", "top_k": 17}, "top_k"),
         ({"read": "nearest"}, "read"),
         ({"position": "somewhere"}, "position"),

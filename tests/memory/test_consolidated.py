@@ -216,6 +216,37 @@ def test_threshold_is_chosen_for_a_wanted_share():
     assert shares == sorted(shares) and shares[0] < shares[2] - 0.2
 
 
+@pytest.mark.parametrize("calls", [1, 10, 100])
+def test_first_patterns_of_a_wanted_share_are_compared_however_they_are_given(calls):
+    """What comes behind the first ones in the same call merges too."""
+    keys = clusters(2000, centres=50, dim=32)
+    memory = ConsolidatedMemory(32, slots=300, threshold="auto:0.5")
+    for part in keys.chunk(calls):
+        memory.store(part)
+    first = torch.nn.functional.normalize(keys[:256], dim=1)
+    nearest = (first @ first.T - 2 * torch.eye(256)).amax(1)
+    assert float(memory._held.threshold) == pytest.approx(float(nearest.quantile(0.5)), abs=1e-6)
+    assert len(memory) > 1000 and int(memory.counts.max()) > 5
+
+
+def test_choosing_a_threshold_compares_the_first_tokens_only():
+    """Not all slots with all: most of many are empty."""
+    store = Slots.empty((2,), 3000, 4, 4)
+    largest = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, given=(), options=None):
+            output = function(*given, **(options or {}))
+            largest.append(output.numel() if isinstance(output, torch.Tensor) else 0)
+            return output
+
+    keys = rows(300, 4).expand(2, -1, -1)
+    with Watch():
+        write(store, keys, keys, torch.arange(300), rule=WriteRule(rate=0.5))
+    assert bool(store.threshold.isfinite().all())
+    assert max(largest) < 3000 * 3000 / 10
+
+
 def test_centred_similarity_takes_the_mean_of_all_keys_away():
     keys = rows(40) + 5.0
     store = Slots.empty((), 64, 16, 16, threshold=0.9)
@@ -285,6 +316,9 @@ def test_a_damaged_cue_recalls_what_merged():
         ({"threshold": "auto:2"}, ValueError, "threshold"),
         ({"threshold": "sometimes"}, ValueError, "threshold"),
         ({"threshold": True}, TypeError, "threshold"),
+        ({"measure": "l2"}, ValueError, "threshold"),
+        ({"measure": "l2", "threshold": 0.0}, ValueError, "threshold"),
+        ({"slots": 1, "threshold": "auto:0.5"}, ValueError, "slots"),
         ({"slots": 0}, ValueError, "slots"),
         ({"beta": 0.0}, ValueError, "beta"),
         ({"chunk": 0}, ValueError, "chunk"),

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from attractor.language.camelot.attention import AttentionLayer, attention_layers, implementation_of
 from attractor.language.camelot.config import CamelotConfig
+from attractor.language.camelot.passes import Passes
 from attractor.language.camelot.session import Session
 
 KNOWN_LAYERS = {"full_attention", "sliding_attention"}
@@ -77,7 +78,7 @@ class Camelot:
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.check_window(config.window)
         self._check_layers()
-        self._open: Session | None = None
+        self._open: Passes | None = None
 
     def __repr__(self) -> str:
         return f"Camelot({type(self.model).__name__}, {len(self.layers)} layers, {self.config})"
@@ -115,7 +116,7 @@ class Camelot:
         if known is not None and known() is self:
             del COUPLED[self.model]
 
-    def open(self, session: Session) -> None:
+    def open(self, session: Passes) -> None:
         """A session says that it opens.
 
         Raises:
@@ -128,7 +129,7 @@ class Camelot:
         check_mode(self.model)
         self._open = session
 
-    def closed(self, session: Session) -> None:
+    def closed(self, session: Passes) -> None:
         """A session says that it is closed."""
         self._open = None
 
@@ -150,6 +151,8 @@ class Camelot:
         if config.layers is not None and any(layer >= len(self.layers) for layer in config.layers):
             raise ValueError(f"layers must be below {len(self.layers)}, got {list(config.layers)}")
         for layer in self.layers:
+            if not getattr(layer.module, "is_causal", True):
+                raise ValueError(f"model must be causal, layer {layer.index} of {type(self.model).__name__} sees later tokens")
             window = layer.sliding_window
             merges = config.layers is None or layer.index in config.layers
             if merges and window is not None and config.position == "fixed" and config.seen_at >= window:
@@ -175,6 +178,8 @@ def check_model(model: PreTrainedModel) -> None:
     known = COUPLED.get(model)
     if known is not None and known() is not None:
         raise ValueError("model must not have a memory yet: call detach() on it first")
+    if not model.can_generate():
+        raise ValueError(f"model must be a causal language model with its head, like LlamaForCausalLM, got {type(model).__name__}")
     config = model.config.get_text_config()
     if model.config.is_encoder_decoder or getattr(config, "add_cross_attention", False):
         raise ValueError(f"model must be a decoder by itself, {type(model).__name__} has an encoder beside it")

@@ -29,7 +29,8 @@ class CamelotConfig:
         read: `"all"` attends to every slot; `"query"` to the `top_k` best slots of each query; `"key"` (the paper's) to those that
             the keys of the window, up to that of the query, find among the slots.
         top_k: slots for each query, or for each key.
-        threshold: R, a token merges where its key's similarity to the best slot is above it: a number, in (-1, 1) for cosines;
+        threshold: R, a token merges where its key's similarity to the best slot is above it: a number, in (-1, 1) for cosines and
+            below 0 for `"l2"`;
             `"auto:0.5"` for the one at which half of a head's first tokens would have merged; None to never merge.
         measure: similarity of keys: `"cosine"`, `"dot"` or `"l2"`, minus the squared distance.
         centred: take the mean key from both sides before they are compared.
@@ -88,6 +89,10 @@ class CamelotConfig:
             raise ValueError(
                 f"slots must be more than recent + sink_slots = {self.recent} + {self.sink_slots}, got {self.slots}: "
                 "no slot would be left for merged tokens"
+            )
+        if self.limit.rate is not None and self.merged - self.sink_slots < 2:
+            raise ValueError(
+                f"slots must be at least 2 more than recent + sink_slots for the threshold {self.threshold!r}, got {self.slots}"
             )
         if self.read != "all" and self.top_k > self.merged:
             raise ValueError(f"top_k must be at most the {self.merged} slots that are not recent tokens, got {self.top_k}")

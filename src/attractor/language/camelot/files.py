@@ -40,7 +40,8 @@ def write_session(path: Path, camelot: Camelot, timeline: Timeline, groups: list
     tensors = {f"timeline.{name}": value for name, value in vars(timeline).items()}
     for number, group in enumerate(groups):
         tensors |= {f"{number}.{name}": value for name, value in group.tensors().items()}
-    write(path, {"kind": KIND, "model": described(camelot), "settings": settings(camelot)}, tensors)
+    told = {"kind": KIND, "model": described(camelot), "settings": settings(camelot), "threshold": camelot.config.threshold}
+    write(path, told, tensors)
 
 
 def read_session(path: Path, camelot: Camelot, groups: list[LayerGroup], device: torch.device) -> Timeline:
@@ -70,7 +71,8 @@ def read_session(path: Path, camelot: Camelot, groups: list[LayerGroup], device:
     fresh = [LayerGroup(camelot.config, group.layers, merges=group.merges) for group in groups]
     for number, group in enumerate(fresh):
         given = {name.removeprefix(f"{number}."): value for name, value in tensors.items() if name.startswith(f"{number}.")}
-        group.restore(given, batch, like_of(group))
+        # what a head has chosen by itself holds for as long as the wish is the same
+        group.restore(given, batch, like_of(group), anew=told.get("threshold") != camelot.config.threshold)
     for group, filled in zip(groups, fresh, strict=True):
         group.slots, group.keys, group.values, group.seen = filled.slots, filled.keys, filled.values, None
     return Timeline(**parts)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
-from transformers import QuantizedCache
+from torch import Tensor
 
-from attractor.language.camelot.attention import LISTENERS, AttentionLayer, switched
 from attractor.language.camelot.files import read_session, write_session
 from attractor.language.camelot.generation import Stream, check_options, generate
 from attractor.language.camelot.padding import aligned, check_ids, unaligned
-from attractor.language.camelot.reading import LayerReader, Pass
-from attractor.language.camelot.store import LayerGroup
+from attractor.language.camelot.passes import Passes
 from attractor.language.camelot.timeline import Timeline
 from attractor.language.camelot.views import SlotView, slot_view
 from attractor.validation import check_count
 
-if TYPE_CHECKING:
-    from attractor.language.camelot.attach import Camelot
 
-
-class Session:
+class Session(Passes):
     """Sequences of a batch, and what every layer remembers of them. Made by `Camelot.session()`; use it in a `with` block.
 
     While it is open, `feed`, `logits`, `remember` and `generate` read and write the memory. The model's own calls,
@@ -38,30 +30,6 @@ class Session:
         watch: keep how much attention each slot got in the last pass, for `view`.
     """
 
-    def __init__(self, camelot: Camelot, *, watch: bool = False):
-        self.camelot, self.watch = camelot, watch
-        self.timeline: Timeline | None = None
-        self.stream: Stream | None = None
-        self._closing: Any = None
-        self._pass: Pass | None = None
-        self._own = False
-        self._build()
-
-    def _build(self) -> None:
-        """An empty memory for each group of layers that are alike."""
-        config = self.camelot.config
-        alike: dict[Any, list[AttentionLayer]] = {}
-        for layer in self.camelot.layers:
-            merges = config.layers is None or layer.index in config.layers
-            rotary = None if layer.rotary is None else layer.rotary.key
-            device = next(layer.module.parameters()).device
-            alike.setdefault((layer.heads, layer.key_dim, layer.value_dim, rotary, device, merges), []).append(layer)
-        self.groups = [LayerGroup(config, layers, merges=key[-1]) for key, layers in alike.items()]
-        readers = [
-            LayerReader(layer, group, place, watch=self.watch) for group in self.groups for place, layer in enumerate(group.layers)
-        ]
-        self.readers = sorted(readers, key=lambda reader: reader.layer.index)
-
     def __repr__(self) -> str:
         seen = [] if self.timeline is None else self.timeline.seen.tolist()
         config = self.camelot.config
@@ -70,32 +38,11 @@ class Session:
     def __enter__(self) -> Self:
         if self._closing is not None:
             raise RuntimeError("session is open already")
-        self.camelot.open(self)
-        base = self.camelot.model.get_decoder()
-        self._closing = switched(self.camelot.model)
-        self._closing.__enter__()
-        self._hooks = [
-            base.register_forward_pre_hook(torch.compiler.disable(self._before), with_kwargs=True),
-            base.register_forward_hook(torch.compiler.disable(self._after)),
-        ]
-        for reader in self.readers:
-            LISTENERS[reader.layer.module] = reader
+        self._closing = self._open()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Let the model be as it was; the state of the session stays."""
-        if self._closing is None:
-            return
-        for reader in self.readers:
-            LISTENERS.pop(reader.layer.module, None)
-        for hook in self._hooks:
-            hook.remove()
-        self._closing.__exit__(None, None, None)
-        self._closing = None
-        self.camelot.closed(self)
 
     @property
     def batch(self) -> int | None:
@@ -134,11 +81,11 @@ class Session:
 
         Returns:
             The logits `(B, w, vocabulary)` of one window after the other. Rows begin with their first token, so padding is behind.
-            What is not asked for is not read.
+            What is not asked for is not read, and nothing once the session is closed.
 
         Raises:
             TypeError, ValueError: wrong shapes or entries, another number of rows than before, a window that is too long.
-            RuntimeError: the session is not open.
+            RuntimeError: the session is not open, also where a window is asked for later, or has another state by then.
 
         Example:
             >>> from transformers import LlamaConfig, LlamaForCausalLM
@@ -182,13 +129,13 @@ class Session:
             RuntimeError: the session is not open.
         """
         ids, mask, size = self._checked(input_ids, attention_mask, None)
-        check_options(options)
+        check_options(self.camelot.model, options)
         if not bool(mask[:, -1].all()):
             raise ValueError("attention_mask must be 1 in the last column: put the padding of prompts before them")
         context = self.camelot.context
         if context is not None and self.camelot.config.recent + 2 * size > context:
             raise ValueError(f"window must leave room for two of it beside the recent tokens in a context of {context}, got {size}")
-        self.stream = Stream.of(self.camelot.model, options)
+        self.stream = Stream.of(self.camelot.model, ids.shape[1] - 1, options)
         try:
             if ids.shape[1] > 1:
                 for _ in self._windows(*aligned(ids[:, :-1], mask[:, :-1]), size, self.camelot.model.get_decoder()):
@@ -203,10 +150,10 @@ class Session:
     def reset(self) -> None:
         """Forget everything, the number of sequences included."""
         self.timeline = None
+        self._replaced += 1
         self._build()
         if self._closing is not None:
-            for reader in self.readers:
-                LISTENERS[reader.layer.module] = reader
+            self._listen()
 
     def reorder(self, rows: Tensor) -> None:
         """Keep copies of `rows (n,)` of the batch, in this order: beams that are chosen, or one text for several rows.
@@ -219,6 +166,7 @@ class Session:
         rows = torch.as_tensor(rows, dtype=torch.int64, device=self.timeline.seen.device)
         if rows.dim() != 1 or not len(rows) or not bool(((rows >= 0) & (rows < len(self.timeline.seen))).all()):
             raise ValueError(f"rows must be numbers from 0 to {len(self.timeline.seen) - 1}, got {rows.tolist()}")
+        self._replaced += 1
         self.timeline = self.timeline.take(rows)
         for group in self.groups:
             group.take(rows)
@@ -229,7 +177,7 @@ class Session:
         Raises:
             ValueError: nothing is remembered yet, or `path` is a folder.
         """
-        if self.timeline is None:
+        if self.timeline is None or any(group.keys is None for group in self.groups):
             raise ValueError("session has read nothing that could be saved")
         write_session(Path(path), self.camelot, self.timeline, self.groups)
 
@@ -242,6 +190,7 @@ class Session:
         """
         device = self.camelot.embedding.device
         self.timeline = read_session(Path(path), self.camelot, self.groups, device)
+        self._replaced += 1
 
     def _checked(self, input_ids: Tensor, attention_mask: Tensor | None, window: int | None) -> tuple[Tensor, Tensor, int]:
         if self._closing is None:
@@ -254,152 +203,3 @@ class Session:
         if self.timeline is None:
             self.timeline = Timeline.start(len(input_ids), input_ids.device)
         return input_ids, mask, size
-
-    def _windows(self, ids: Tensor, lengths: Tensor, size: int, model: nn.Module) -> Iterator[Any]:
-        """Run tokens `(B, T)`, the first `lengths (B,)` of each row, through the model, `size` at a time."""
-        for start in range(0, ids.shape[1], size):
-            some = ids[:, start : start + size]
-            there = torch.arange(start, start + some.shape[1], device=ids.device) < lengths[:, None]
-            yield self._run(some, there, model)
-
-    @torch.no_grad()
-    def _run(self, ids: Tensor, there: Tensor, model: nn.Module) -> Any:
-        self._make_room(there)
-        positions = self._positions(ids.shape[1])
-        self._own = True
-        try:
-            self._pass = Pass(positions, self._current(), True, there, self._current().origin, there)
-            return model(input_ids=ids, position_ids=positions, use_cache=False)
-        finally:
-            self._own = False
-
-    def _current(self) -> Timeline:
-        assert self.timeline is not None
-        return self.timeline
-
-    def _positions(self, count: int) -> Tensor:
-        """Positions `(B, count)` that the model is told for the next tokens; of padding behind them, any that there is."""
-        positions = self._current().ahead(count) - self._current().origin[:, None]
-        return positions if self.camelot.context is None else positions.clamp_max(self.camelot.context - 1)
-
-    def _make_room(self, there: Tensor) -> None:
-        """Move the origin on where the next tokens would stand beyond the model's context."""
-        timeline, context = self._current(), self.camelot.context
-        if context is None or self.camelot.config.position == "fixed":
-            return
-        count = there.sum(1)
-        beyond = timeline.seen + count - timeline.origin > context
-        if bool(beyond.any()):
-            ahead = count if self.stream is None else count.clamp_min(self.camelot.config.window)
-            self._move(torch.where(beyond, timeline.seen + ahead - context, timeline.origin))
-
-    def _move(self, origin: Tensor) -> None:
-        timeline = self._current()
-        if torch.equal(origin, timeline.origin):
-            return
-        for group in self.groups:
-            group.shift(timeline, origin)
-        self.timeline = replace(timeline, origin=origin)
-
-    def _before(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        """Before the model runs: say where its tokens stand."""
-        for reader in self.readers:
-            reader.current = reader.new = None
-        if self.timeline is None:
-            return None
-        given = dict(inspect.signature(module.forward).bind_partial(*args).arguments) | kwargs
-        if not self._own:
-            self._pass = self._streamed(given) if self.stream is not None else self._foreign(given)
-        for group in self.groups:
-            group.begin()
-        for reader in self.readers:
-            reader.current = self._pass
-        return (), given
-
-    def _streamed(self, given: dict[str, Any]) -> Pass:
-        """A pass of `model.generate` within `generate`: its positions and its mask are replaced by those of the session."""
-        assert self.stream is not None
-        ids = given["input_ids"]
-        there = self.stream.step(ids)
-        self._make_room(there)
-        given["position_ids"], given["attention_mask"] = self._positions(ids.shape[1]), None
-        return Pass(given["position_ids"], self._current(), True, there, self._current().origin, there)
-
-    def _foreign(self, given: dict[str, Any]) -> Pass:
-        """A call of the model that is not the session's: it reads the memory, further on in the text."""
-        timeline = self._current()
-        cache = given.get("past_key_values")
-        if isinstance(cache, QuantizedCache):
-            raise ValueError("past_key_values must not be a quantised cache in a session: leave cache_implementation out")
-        tokens = given["input_ids"] if given.get("input_ids") is not None else given["inputs_embeds"]
-        batch, count = tokens.shape[:2]
-        if batch % len(timeline.seen):
-            raise ValueError(f"input_ids must have {len(timeline.seen)} rows, or several for each, got {batch}")
-        rows = None
-        if batch != len(timeline.seen):
-            rows = torch.arange(len(timeline.seen), device=timeline.seen.device).repeat_interleave(batch // len(timeline.seen))
-            timeline = timeline.take(rows)
-        past = 0 if cache is None else cache.get_seq_length()
-        positions = given.get("position_ids")
-        if positions is None:
-            positions = torch.arange(past, past + count, device=tokens.device)[None]
-        positions = positions + (timeline.seen - timeline.origin)[:, None]
-        context = self.camelot.context
-        if context is not None and self.camelot.learned and int(positions.max()) >= context:
-            raise ValueError(
-                f"input_ids must fit into the model's context of {context} tokens after what was read, got position "
-                f"{int(positions.max())}: use session.generate, or attach with position='fixed'"
-            )
-        given["position_ids"] = positions
-        mask = given.get("attention_mask")
-        there = mask.bool() if isinstance(mask, Tensor) and mask.dim() == 2 else None
-        new = torch.ones(batch, count, dtype=torch.bool, device=tokens.device) if there is None else there[:, -count:]
-        return Pass(positions, timeline, False, new, self._current().origin, there, rows)
-
-    def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        """After the model has run: remember its tokens, in all layers or in none."""
-        current, self._pass = self._pass, None
-        if current is not None and current.writes:
-            self._commit(current)
-        for reader in self.readers:
-            reader.current = reader.new = None
-
-    def _commit(self, current: Pass) -> None:
-        config = self.camelot.config
-        if self.stream is None:
-            keep = limit = config.recent
-        else:
-            keep = max(config.recent, config.window)
-            limit = keep + config.window
-        step = self._current().step(current.new, keep, limit)
-        for group in self.groups:
-            new = [reader.new for reader in self.readers if reader.group is group]
-            group.commit([each for each in new if each is not None], self._current(), step)
-        self.timeline = step.after
-        if config.position == "fixed":
-            exact = self.timeline.exact
-            self._move(self.timeline.seen - exact)
-
-    def _read_last(self, result: Any) -> None:
-        """The last token that was made has not been through the model yet."""
-        assert self.stream is not None
-        ids = (result if isinstance(result, Tensor) else result.sequences)[:, -1:]
-        there = self.stream.step(ids)
-        if bool(there.any()):
-            self._run(ids, there, self.camelot.model.get_decoder())
-
-    def _evict(self) -> None:
-        """After generation: let all but the recent tokens go into the slots."""
-        timeline = self._current()
-        if not self.groups or self.groups[0].keys is None:
-            return
-        step = timeline.step(
-            timeline.there.new_zeros(len(timeline.seen), 0), self.camelot.config.recent, self.camelot.config.recent
-        )
-        for group in self.groups:
-            group.commit([], timeline, step)
-        self.timeline = step.after
-        if self.camelot.config.position == "fixed":
-            self._move(self.timeline.seen - self.timeline.exact)

@@ -83,8 +83,9 @@ class LayerGroup:
             slots |= {"recent.keys": self.keys, "recent.values": self.values}
         return slots
 
-    def restore(self, tensors: dict[str, Tensor], batch: int, like: Tensor) -> None:
-        """Take over what `tensors()` gave for `batch` sequences, to the device and precision of `like`.
+    def restore(self, tensors: dict[str, Tensor], batch: int, like: Tensor, *, anew: bool) -> None:
+        """Take over what `tensors()` gave for `batch` sequences, to the device and precision of `like`; `anew` with the thresholds
+        that the settings say.
 
         Raises:
             ValueError: other names or shapes than this group has.
@@ -96,15 +97,18 @@ class LayerGroup:
             f"recent.{name}": (batch, width, kept, dim) for name, dim in (("keys", layer.key_dim), ("values", layer.value_dim))
         }
         empty = self._empty(batch, like.device) if self.merges else None
+        if not any(name.startswith("slots.") for name in tensors):
+            # nothing has left the recent tokens yet
+            empty = None
         if empty is not None:
             expected |= {f"slots.{name}": tuple(value.shape) for name, value in empty.tensors().items()}
         shapes = {name: tuple(value.shape) for name, value in tensors.items()}
         if shapes != expected:
-            raise ValueError(f"state must be of {expected}, got {shapes}")
+            raise ValueError(f"path must hold a state of {expected}, got {shapes}")
         self.keys, self.values = (tensors[f"recent.{name}"].to(like) for name in ("keys", "values"))
         if empty is not None:
             given = {name: tensors[f"slots.{name}"].to(value) for name, value in empty.tensors().items()}
-            self.slots = empty.filled(given)
+            self.slots = empty.filled(given | {"threshold": empty.threshold} if anew else given)
         self.seen = None
 
     def take(self, rows: Tensor) -> None:

@@ -6,8 +6,9 @@ as UNK, and can copy it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -136,16 +137,16 @@ def collate(dialogues: Sequence[Dialogue], vocabulary: int) -> DialogueBatch:
     """A batch of dialogues for a model that knows `vocabulary` words.
 
     Raises:
-        TypeError, ValueError: no dialogues, one without utterances, some with and some without a response, label or knowledge; else
-            as `DialogueBatch`.
+        TypeError: what is no list of dialogues, or an id or a label that is no integer.
+        ValueError: no dialogues, one without utterances, an id that its dialogue has no word for, some with and some without a
+            response, label or knowledge; else as `DialogueBatch`.
 
     Example:
         >>> batch = collate([Dialogue([[10, 11, 12], [13]]), Dialogue([[14]])], vocabulary=20)
         >>> batch.utterances[0].tolist(), batch.counts.tolist()
         ([[6, 10, 11, 12], [6, 13, 1, 1]], [2, 1])
     """
-    if len(dialogues) == 0:
-        raise ValueError("dialogues must hold at least one, got none")
+    check_dialogues(dialogues, vocabulary)
     silent = [place for place, one in enumerate(dialogues) if len(one.utterances) == 0]
     if silent:
         raise ValueError(f"dialogues must have at least one utterance each, those without: {shorten(silent)}")
@@ -166,6 +167,39 @@ def collate(dialogues: Sequence[Dialogue], vocabulary: int) -> DialogueBatch:
         None if first.knowledge is None else padded(knowledge, 4),
         None if first.situation_knowledge is None else padded(scene, 3),
     )
+
+
+def check_dialogues(dialogues: Sequence[Dialogue], vocabulary: int) -> None:
+    """Lists of integers as deep as they should be; whether an id is valid depends on its own dialogue alone."""
+    check_count("vocabulary", vocabulary, len(SPECIAL) + 1)
+    if isinstance(dialogues, Dialogue):
+        raise TypeError("dialogues must be a list, got one Dialogue")
+    if len(dialogues) == 0:
+        raise ValueError("dialogues must hold at least one, got none")
+    for place, each in enumerate(dialogues):
+        if not isinstance(each, Dialogue):
+            raise TypeError(f"dialogues must hold Dialogue only, got {type(each).__name__} at {place}")
+        said = vocabulary + len(each.unknown)
+        check_nested(f"utterances of dialogue {place}", each.utterances, 2, said)
+        check_nested(f"situation of dialogue {place}", each.situation, 1, vocabulary)
+        check_nested(f"response of dialogue {place}", () if each.response is None else each.response, 1, said)
+        check_nested(f"knowledge of dialogue {place}", () if each.knowledge is None else each.knowledge, 3, vocabulary)
+        scene = () if each.situation_knowledge is None else each.situation_knowledge
+        check_nested(f"situation_knowledge of dialogue {place}", scene, 2, vocabulary)
+        if each.label is not None:
+            check_count(f"label of dialogue {place}", each.label, 0)
+
+
+def check_nested(name: str, nested: Any, axes: int, most: int) -> None:
+    if isinstance(nested, str) or not isinstance(nested, Iterable):
+        raise TypeError(f"{name} must be a list of {'lists of ' * (axes - 1)}ids, got {nested!r} in its place")
+    for part in nested:
+        if axes > 1:
+            check_nested(name, part, axes - 1, most)
+        elif isinstance(part, bool) or not isinstance(part, Integral):
+            raise TypeError(f"{name} must hold integers, got {part!r}")
+        elif not 0 <= int(part) < most:
+            raise ValueError(f"{name} must hold ids from 0 to {most - 1}, got {part}")
 
 
 def padded(nested: Sequence[Any], axes: int) -> Tensor:

@@ -194,10 +194,12 @@ def take_rows(x: Tensor, places: Tensor) -> Tensor:
 def signal(x: Tensor) -> Tensor:
     """Sines, then cosines, of waves of rising length over the places of `x (b, n, dim)`: `(n, dim)`."""
     length, dim = x.shape[-2:]
+    # half precisions cannot count to the length of a dialogue
+    exact = torch.promote_types(x.dtype, torch.float32)
     waves = dim // 2
-    rates = torch.exp(-math.log(LONGEST_WAVE) / max(1, waves - 1) * torch.arange(waves, dtype=x.dtype, device=x.device))
-    angles = torch.arange(length, dtype=x.dtype, device=x.device)[:, None] * rates
-    return pad(torch.cat([angles.sin(), angles.cos()], -1), (0, dim % 2))
+    rates = torch.exp(-math.log(LONGEST_WAVE) / max(1, waves - 1) * torch.arange(waves, dtype=exact, device=x.device))
+    angles = torch.arange(length, dtype=exact, device=x.device)[:, None] * rates
+    return pad(torch.cat([angles.sin(), angles.cos()], -1), (0, dim % 2)).to(x.dtype)
 
 
 def matrix(inputs: int, outputs: int, generator: torch.Generator | None, *, bias: bool = False) -> nn.Linear:

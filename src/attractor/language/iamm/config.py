@@ -56,21 +56,46 @@ class IAMMConfig:
     deviation: float = 0.01
 
     def __post_init__(self) -> None:
-        check_count("vocabulary", self.vocabulary, len(SPECIAL) + 1)
-        check_count("dim", self.dim, 2)
-        check_count("classes", self.classes, 2)
-        for name in ("heads", "filters", "layers", "partners", "keep", "knowledge_partners", "notes"):
-            check_count(name, getattr(self, name))
-        check_count("relations", self.relations, 0)
+        least = {"vocabulary": len(SPECIAL) + 1, "dim": 2, "classes": 2, "relations": 0}
+        counts = ["heads", "filters", "layers", "partners", "keep", "knowledge_partners", "notes", "depth"]
+        if self.capacity is not None:
+            counts.append("capacity")
+        # plain numbers: those of NumPy cannot be written to a file
+        for name in (*least, *counts):
+            object.__setattr__(self, name, check_count(name, getattr(self, name), least.get(name, 1)))
         check_heads(self.depth, self.heads)
         check_selection(self.selection)
-        if self.capacity is not None:
-            check_count("capacity", self.capacity)
-        check_positive("deviation", self.deviation)
+        object.__setattr__(self, "deviation", check_positive("deviation", self.deviation))
 
     @property
     def sizes(self) -> Sizes:
         return Sizes(self.dim, self.depth, self.heads, self.filters, self.layers)
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many learned numbers each part of a model has, and all together as `"total"`; no model is built for it.
+
+        With `V` words, width `d`, depth `a`, filters `f`: the embedding has `V d`, each encoder
+        `d^2 + layers (4 d a + 6 d f + f + 5 d) + 2 d`, each emotion head `2 d^2 + 2 d + classes (d + 1)`, each memory
+        `6 d a + k1 (k1 + 1) + k2 (k2 + 1) + k1 d a / heads`, the relations `relations d`, and the decoder
+        `2 (d^2 + layers (8 d a + 6 d f + f + 7 d) + 2 d) + 4 d + 2 + V (d + 1)`.
+        """
+        d, a, f = self.dim, self.depth, self.filters
+        encoder = d * d + self.layers * (4 * d * a + 6 * d * f + f + 5 * d) + 2 * d
+        decoder = d * d + self.layers * (8 * d * a + 6 * d * f + f + 7 * d) + 2 * d
+        head = 2 * d * d + 2 * d + self.classes * (d + 1)
+        partners = [self.partners, self.knowledge_partners] if self.relations else [self.partners]
+        gates = self.keep * (self.keep + 1)
+        parts = {
+            "embedding": self.vocabulary * d,
+            "encoders": (6 if self.relations else 4) * encoder,
+            "heads": (4 if self.relations else 3) * head,
+            "memories": sum(6 * d * a + k * (k + 1) + gates + k * d * a // self.heads for k in partners),
+            "decoder": 2 * decoder + 4 * d + 2 + self.vocabulary * (d + 1),
+        }
+        if self.relations:
+            parts["relations"] = self.relations * d
+        return parts | {"total": sum(parts.values())}
 
 
 def check_batch(batch: DialogueBatch, config: IAMMConfig) -> None:

@@ -43,9 +43,9 @@ class DecoderInput(NamedTuple):
 
 
 class Mixture(NamedTuple):
-    """What each word of the vocabulary gets, and each place of the dialogue: logarithms that together sum to 1.
+    """What each word of the vocabulary gets, and each place of the dialogue: logarithms of chances that together sum to 1.
 
-    `log_vocabulary (b, t, V)` and `log_copy (b, t, n)`.
+    `log_vocabulary (b, t, V)` and `log_copy (b, t, n)`, in float32 or float64.
     """
 
     log_vocabulary: Tensor
@@ -87,9 +87,9 @@ class ResponseDecoder(nn.Module):
             first, second, scores = first[:, -1:], second[:, -1:], scores[:, -1:]
         gate = self.gate(torch.cat([first, second], -1)).sigmoid()
         state = gate * first + (1 - gate) * second
-        pointer = self.pointer(state)
+        pointer, spoken, scores = (exact(one) for one in (self.pointer(state), self.vocabulary(state), scores))
         copy = scores.masked_fill(~given.mask[:, None], lowest(scores)).log_softmax(-1)
-        return Mixture(logsigmoid(pointer) + self.vocabulary(state).log_softmax(-1), logsigmoid(-pointer) + copy)
+        return Mixture(logsigmoid(pointer) + spoken.log_softmax(-1), logsigmoid(-pointer) + copy)
 
 
 def log_probability(mixture: Mixture, given: DecoderInput, targets: Tensor) -> Tensor:
@@ -106,8 +106,16 @@ def log_probabilities(mixture: Mixture, given: DecoderInput) -> Tensor:
     """Of all words, those outside the vocabulary at the end: `(b, t, V + unknown)`; finite."""
     known = pad(mixture.log_vocabulary, (0, given.unknown), value=lowest(mixture.log_vocabulary))
     ids = given.ids[:, None].expand_as(mixture.log_copy)
-    copied = torch.zeros_like(known).scatter_add(-1, ids, mixture.log_copy.exp())
-    return torch.logaddexp(known, copied.clamp_min(torch.finfo(copied.dtype).tiny).log())
+    # sums of exponentials relative to the largest one: at least 1 where a word can be copied, however small its chance
+    nowhere = torch.full_like(known, lowest(known))
+    most = nowhere.scatter_reduce(-1, ids, mixture.log_copy.detach(), "amax")
+    copied = torch.zeros_like(known).scatter_add(-1, ids, (mixture.log_copy - most.gather(-1, ids)).exp())
+    return torch.logaddexp(known, most + copied.clamp_min(1).log())
+
+
+def exact(x: Tensor) -> Tensor:
+    """At least in float32: in half precisions the chances would not sum to 1."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def lowest(x: Tensor) -> float:

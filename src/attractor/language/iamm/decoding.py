@@ -10,6 +10,7 @@ from torch import Tensor
 
 from attractor.language.iamm.batch import CLS, EOS, PAD, SOS, SYS, USR, DialogueBatch
 from attractor.language.iamm.decoder import DecoderInput, lowest
+from attractor.language.iamm.interaction import check_generator
 from attractor.language.iamm.model import IAMM
 from attractor.nn.top_k import largest
 from attractor.validation import check_count, check_positive
@@ -18,7 +19,10 @@ NEVER_SAID = [PAD, SOS, USR, SYS, CLS]
 
 
 class Responses(NamedTuple):
-    """For each dialogue the ids of its response, without EOS, and `log_probabilities (b,)`, in float64, with that of EOS."""
+    """For each dialogue the ids of its response, without EOS, and `log_probabilities (b,)`, in float64, of all that was said.
+
+    That of EOS is among it, but for a response that was cut off after `most` words.
+    """
 
     ids: list[list[int]]
     log_probabilities: Tensor
@@ -57,10 +61,10 @@ def sample(
         TypeError, ValueError: a number out of its range; else as `IAMM.encode`.
     """
     check_positive("temperature", temperature)
-    drawn = generator or torch.Generator(batch.utterances.device).manual_seed(0)
+    drawn = torch.Generator(batch.utterances.device).manual_seed(0) if generator is None else check_generator(generator)
 
     def pick(scores: Tensor) -> Tensor:
-        return torch.multinomial((scores / temperature).softmax(-1), 1, generator=drawn)[:, 0]
+        return torch.multinomial(((scores - scores.amax(-1, keepdim=True)) / temperature).softmax(-1), 1, generator=drawn)[:, 0]
 
     return written_by(model, batch, most, pick)
 

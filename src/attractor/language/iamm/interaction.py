@@ -92,7 +92,7 @@ class AssociativeInteraction(nn.Module):
         self.partners, self.keep = check_count("partners", partners), check_count("keep", keep)
         self.relations = check_count("relations", relations)
         self.selection = check_selection(selection)
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0) if generator is None else check_generator(generator)
         self.query, self.key, self.value = (projections(relations, depth, dim, generator) for _ in range(3))
         self.partner_gate = matrix(partners, partners, generator, bias=True)
         self.word_gate = matrix(keep, keep, generator, bias=True)
@@ -114,14 +114,23 @@ class AssociativeInteraction(nn.Module):
 
         Raises:
             TypeError: no tensors, or a mask that is not Boolean.
-            ValueError: other shapes, words that are not finite, or no such relation.
+            ValueError: other shapes, another precision or device than the layer's, no such relation, words that are not finite, or
+                too large for finite scores.
         """
         if not 0 <= check_count("relation", relation, 0) < self.relations:
             raise ValueError(f"relation must be from 0 to {self.relations - 1}, got {relation}")
-        one = self._projected(*checked("a", a, a_mask, self.dim), relation)
-        two = self._projected(*checked("b", b, b_mask, self.dim), relation)
-        if len(one.mask) != len(two.mask):
-            raise ValueError(f"b must have as many sequences as a, {len(one.mask)}, got {len(two.mask)}")
+        a, a_mask = checked("a", a, a_mask, self.query)
+        b, b_mask = checked("b", b, b_mask, self.query)
+        if len(a) != len(b):
+            raise ValueError(f"b must have as many sequences as a, {len(a)}, got {len(b)}")
+        found = self.associate(a, b, a_mask, b_mask, relation)
+        if not finite(found.rows):
+            raise ValueError(f"a and b must have finite scores with these weights in {found.rows.dtype}, scale them down")
+        return found
+
+    def associate(self, a: Tensor, b: Tensor, a_mask: Tensor, b_mask: Tensor, relation: int) -> Association:
+        """The same without checks, of words that are zero at padding."""
+        one, two = self._projected(a, a_mask, relation), self._projected(b, b_mask, relation)
         sides = self._side(one, two), self._side(two, one)
         return Association(*(torch.cat(parts, 1) for parts in zip(*sides, strict=True)))
 
@@ -221,22 +230,41 @@ def projections(relations: int, depth: int, dim: int, generator: torch.Generator
     return nn.Parameter(torch.stack([matrix(dim, depth, generator).weight.detach() for _ in range(relations)]))
 
 
-def checked(name: str, words: Tensor, mask: Tensor | None, dim: int) -> tuple[Tensor, Tensor]:
-    """Words with zeros as padding, and their mask."""
+def checked(
+    name: str, words: Tensor, mask: Tensor | None, weight: Tensor, *, mask_name: str = "", utterances: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Words `(b, n, dim)`, `(b, U, n, dim)` with `utterances`, with zeros as padding, and their mask; for `weight (..., dim)`."""
     check_floating(name, words)
-    if words.dim() != 3 or words.shape[-1] != dim or 0 in words.shape:
-        raise ValueError(f"{name} must have shape (batch, words, {dim}), none of them 0, got {tuple(words.shape)}")
+    dim, axes = weight.shape[-1], "batch, utterances, words" if utterances else "batch, words"
+    if words.dim() != 3 + utterances or words.shape[-1] != dim or 0 in words.shape:
+        raise ValueError(f"{name} must have shape ({axes}, {dim}), none of them 0, got {tuple(words.shape)}")
+    # autocast brings all to one precision itself
+    precision = words.dtype if torch.is_autocast_enabled(words.device.type) else weight.dtype
+    if words.dtype != precision or words.device != weight.device:
+        raise ValueError(f"{name} must be {precision} on {weight.device} like the weights, got {words.dtype} on {words.device}")
     if mask is None:
-        mask = torch.ones(words.shape[:2], dtype=torch.bool, device=words.device)
-    elif not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        came = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-        raise TypeError(f"{name}_mask must be a Boolean tensor, True for words, got {came}")
-    elif mask.shape != words.shape[:2]:
-        raise ValueError(f"{name}_mask must have shape {tuple(words.shape[:2])}, got {tuple(mask.shape)}")
+        mask = torch.ones(words.shape[:-1], dtype=torch.bool, device=words.device)
+    check_mask(mask_name or f"{name}_mask", mask, words)
     words = torch.where(mask[..., None], words, 0)
     if not finite(words):
-        check_finite(name, words.flatten(0, 1))
+        check_finite(name, words.flatten(0, -2))
     return words, mask
+
+
+def check_mask(name: str, mask: Tensor, words: Tensor) -> None:
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        came = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(f"{name} must be a Boolean tensor, True for words, got {came}")
+    if mask.shape != words.shape[:-1]:
+        raise ValueError(f"{name} must have shape {tuple(words.shape[:-1])}, got {tuple(mask.shape)}")
+    if mask.device != words.device:
+        raise ValueError(f"{name} must be on {words.device} like its words, got {mask.device}")
+
+
+def check_generator(generator: torch.Generator) -> torch.Generator:
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
+    return generator
 
 
 def check_heads(depth: int, heads: int) -> int:

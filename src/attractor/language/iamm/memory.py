@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attractor.language.iamm.interaction import Association, AssociativeInteraction
+from attractor.language.iamm.config import IAMMConfig
+from attractor.language.iamm.interaction import Association, AssociativeInteraction, checked
 from attractor.nn.top_k import largest
-from attractor.validation import check_count
+from attractor.validation import check_count, finite
 
 Source = Literal["situation", "memory", "history"]
 WORDS, MEMORY = 0, 1
@@ -48,15 +49,31 @@ class Sequences(NamedTuple):
         rows = self.rows.gather(1, places[..., None].expand(*places.shape, self.rows.shape[-1]))
         return Sequences(rows, *(part.gather(1, places) for part in self[1:]))
 
+    def span(self, start: int, stop: int) -> Sequences:
+        """Those from `start` to `stop`, without a copy."""
+        return Sequences(*(part[:, start:stop] for part in self))
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.mask, self.source, self.place)
+
+
+class Origin(NamedTuple):
+    """What stands where in a sequence: its `mask`, `source` and `place`, without the rows."""
+
+    mask: Tensor
+    source: Tensor
+    place: Tensor
+
 
 class Read(NamedTuple):
-    """One association of the loop: utterance `number` with the `source`, what was found, and the two sequences."""
+    """One association of the loop: utterance `number` with the `source`, what was found, and what the two sequences stand for."""
 
     number: int
     source: Source
     found: Association
-    own: Sequences
-    other: Sequences
+    own: Origin
+    other: Origin
 
 
 class AssociatedMemory(NamedTuple):
@@ -74,6 +91,7 @@ class IterativeMemory(nn.Module):
     Args:
         interaction: with two relations, for words and for the memory.
         capacity: most rows that are kept; the ones with the smallest gates are dropped after each utterance. Default: all are kept.
+            The history, and what is told of each read, still grow with the dialogue.
 
     Raises:
         TypeError, ValueError: no interaction, another number of relations, or a capacity below 1.
@@ -95,48 +113,65 @@ class IterativeMemory(nn.Module):
         self.interaction = interaction
         self.capacity = None if capacity is None else check_count("capacity", capacity)
 
-    def forward(self, utterances: Tensor, mask: Tensor, situation: Tensor, situation_mask: Tensor) -> AssociatedMemory:
+    def forward(
+        self, utterances: Tensor, mask: Tensor | None, situation: Tensor, situation_mask: Tensor | None = None
+    ) -> AssociatedMemory:
         """Read a dialogue.
 
         Args:
             utterances: `(b, U, n, dim)`.
-            mask: Boolean `(b, U, n)`, True for words.
+            mask: Boolean `(b, U, n)`, True for words. None: all are words.
             situation: `(b, m, dim)`.
-            situation_mask: Boolean `(b, m)`.
+            situation_mask: Boolean `(b, m)`. Default: all are words.
 
         Raises:
-            TypeError, ValueError: other shapes, or no utterance; else as the interaction.
+            TypeError: no tensors, or a mask that is not Boolean.
+            ValueError: other shapes, another precision or device than the weights', words that are not finite, or too large for
+                finite scores.
         """
-        if utterances.dim() != 4 or utterances.shape[1] == 0 or mask.shape != utterances.shape[:3]:
+        weight = self.interaction.query
+        utterances, mask = checked("utterances", utterances, mask, weight, mask_name="mask", utterances=True)
+        situation, situation_mask = checked("situation", situation, situation_mask, weight)
+        if len(situation) != len(utterances):
+            raise ValueError(f"situation must have as many dialogues as utterances, {len(utterances)}, got {len(situation)}")
+        found = self.collect(utterances, mask, situation, situation_mask)
+        if not finite(found.memory.rows):
             raise ValueError(
-                "utterances must have shape (b, U, n, dim) with U of at least 1, and mask (b, U, n), "
-                f"got {tuple(utterances.shape)} and {tuple(mask.shape)}"
+                f"utterances and situation must have finite scores with these weights in {weight.dtype}, scale them down"
             )
-        scene = words_of(situation, situation_mask, SITUATION)
+        return found
+
+    def collect(self, utterances: Tensor, mask: Tensor, situation: Tensor, situation_mask: Tensor) -> AssociatedMemory:
+        """The same without checks, of words that are zero at padding."""
+        scene = words_of(situation[:, None], situation_mask[:, None], SITUATION)
+        said, length = words_of(utterances, mask), mask.shape[2]
         reads: list[Read] = []
-        memory, history = None, None
-        for number in range(utterances.shape[1]):
-            own = words_of(utterances[:, number], mask[:, number], number)
+        memory = None
+        for number in range(mask.shape[1]):
+            history, own = said.span(0, number * length), said.span(number * length, (number + 1) * length)
             new = [self._read(number, "situation", own, scene)]
-            if memory is not None and history is not None:
+            if memory is not None:
                 new += [self._read(number, "memory", own, memory), self._read(number, "history", own, history)]
             rows = [rows_of(read) for read in new]
             memory = rows[0].joined(*rows[1:]) if memory is None else memory.joined(*rows)
             memory = memory if self.capacity is None else bounded(memory, self.capacity)
-            history = own if history is None else history.joined(own)
             reads += new
         assert memory is not None
         return AssociatedMemory(memory, tuple(reads))
 
     def _read(self, number: int, source: Source, own: Sequences, other: Sequences) -> Read:
         relation = MEMORY if source == "memory" else WORDS
-        return Read(number, source, self.interaction(own.rows, other.rows, own.mask, other.mask, relation=relation), own, other)
+        found = self.interaction.associate(own.rows, other.rows, own.mask, other.mask, relation)
+        return Read(number, source, found, own.origin, other.origin)
 
 
-def words_of(rows: Tensor, mask: Tensor, source: int) -> Sequences:
-    """The words of an utterance, or of the situation."""
-    place = torch.arange(mask.shape[1], device=mask.device).expand(mask.shape)
-    return Sequences(rows, mask, torch.full_like(place, source), place, torch.ones_like(rows[..., 0]))
+def words_of(rows: Tensor, mask: Tensor, first: int = 0) -> Sequences:
+    """The words of texts `(b, U, n, dim)`, one text after the other; their sources are numbered from `first`."""
+    count, length = mask.shape[1:]
+    source = torch.arange(first, first + count, device=mask.device).repeat_interleave(length)
+    place = torch.arange(length, device=mask.device).repeat(count)
+    words, flat = rows.flatten(1, 2), mask.flatten(1)
+    return Sequences(words, flat, source.expand_as(flat), place.expand_as(flat), torch.ones_like(words[..., 0]))
 
 
 def rows_of(read: Read) -> Sequences:
@@ -148,7 +183,7 @@ def rows_of(read: Read) -> Sequences:
     return Sequences(found.rows, found.mask, source, place, found.gates)
 
 
-def origins(side: Sequences, words: Tensor) -> tuple[Tensor, Tensor]:
+def origins(side: Origin, words: Tensor) -> tuple[Tensor, Tensor]:
     """Source and place of what stands at `words (b, r)` of a side."""
     return side.source.gather(1, words), side.place.gather(1, words)
 
@@ -163,3 +198,17 @@ def bounded(memory: Sequences, capacity: int) -> Sequences:
 def both(memories: Sequence[Sequences]) -> tuple[Tensor, Tensor]:
     """Rows and masks of memories, one after the other."""
     return torch.cat([one.rows for one in memories], 1), torch.cat([one.mask for one in memories], 1)
+
+
+def memory_of(config: IAMMConfig, partners: int, generator: torch.Generator) -> IterativeMemory:
+    interaction = AssociativeInteraction(
+        config.dim,
+        heads=config.heads,
+        depth=config.depth,
+        partners=partners,
+        keep=config.keep,
+        relations=2,
+        selection=config.selection,
+        generator=generator,
+    )
+    return IterativeMemory(interaction, capacity=config.capacity)

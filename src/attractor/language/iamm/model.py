@@ -19,9 +19,11 @@ from attractor.language.iamm.batch import CLS, PAD, SOS, SYS, UNK, USR, Dialogue
 from attractor.language.iamm.blocks import EmotionHead, Encoder, pack, take_rows
 from attractor.language.iamm.config import IAMMConfig, check_batch
 from attractor.language.iamm.decoder import DecoderInput, ResponseDecoder, log_probabilities, log_probability
-from attractor.language.iamm.interaction import AssociativeInteraction, refuse_rows
-from attractor.language.iamm.memory import AssociatedMemory, IterativeMemory, both
+from attractor.language.iamm.interaction import check_generator, refuse_rows
+from attractor.language.iamm.memory import AssociatedMemory, IterativeMemory, both, memory_of
+from attractor.language.iamm.vocabulary import check_folder
 from attractor.tensor_file import read, write
+from attractor.validation import finite
 
 KIND = "IAMM"
 
@@ -69,9 +71,9 @@ class Losses(NamedTuple):
 class IAMM(nn.Module):
     """Tells the emotion of dialogues, and answers them.
 
-    Encoders read each utterance, the dialogue as a whole, the situation, the memory and knowledge. The memories read plain
-    embeddings of words, and the encoder's summaries of knowledge. Other than in the reference code the situation has a head of its
-    own, and relations of knowledge share an encoder that is told which one it reads.
+    Encoders read each utterance, the dialogue as a whole, the situation, the memory, knowledge, and the summaries of what is known
+    about the situation and the last utterance. The memories read plain embeddings of words, and the summaries of knowledge. Other
+    than in the reference code the situation has a head of its own, and relations share an encoder that is told which one it reads.
 
     Args:
         config: the sizes.
@@ -95,7 +97,7 @@ class IAMM(nn.Module):
         super().__init__()
         if not isinstance(config, IAMMConfig):
             raise TypeError(f"config must be an IAMMConfig, got {type(config).__name__}")
-        generator = generator or torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0) if generator is None else check_generator(generator)
         self.config = config
         self.embedding = nn.utils.skip_init(nn.Embedding, config.vocabulary, config.dim)
         nn.init.normal_(self.embedding.weight, std=config.deviation, generator=generator)
@@ -103,7 +105,7 @@ class IAMM(nn.Module):
         heads = ["context", "situation", "memory"]
         memories = {"words": config.partners}
         if config.relations:
-            encoders, heads = [*encoders, "knowledge"], [*heads, "knowledge"]
+            encoders, heads = [*encoders, "knowledge", "knowledge_summary"], [*heads, "knowledge"]
             memories["knowledge"] = config.knowledge_partners
         self.encoders = nn.ModuleDict({name: Encoder(config.sizes, generator) for name in encoders})
         self.heads = nn.ModuleDict({name: EmotionHead(config.dim, config.classes, generator) for name in heads})
@@ -123,7 +125,8 @@ class IAMM(nn.Module):
 
         Raises:
             TypeError: no `DialogueBatch`.
-            ValueError: one for another vocabulary, with knowledge where the model has none or the reverse, or labels out of range.
+            ValueError: one for another vocabulary, with knowledge where the model has none or the reverse, or labels out of range;
+                weights that are not finite, or so large that scores are not.
         """
         check_batch(batch, self.config)
         words, mask = self._context_words(batch)
@@ -135,11 +138,12 @@ class IAMM(nn.Module):
         if batch.knowledge is not None and batch.situation_knowledge is not None:
             said, known = self._knowledge(batch.knowledge), self._knowledge(batch.situation_knowledge)
             present = batch.knowledge[..., 0] != PAD
-            knowledge_memory = self.memories["knowledge"](said, present, known, torch.ones_like(known[..., 0], dtype=torch.bool))
+            knowledge_memory = self._collect("knowledge", said, present, known, torch.ones_like(known[..., 0], dtype=torch.bool))
             memories.append(knowledge_memory.memory)
             last = said[torch.arange(len(batch), device=said.device), batch.counts - 1]
-            both_known = torch.cat([known, last], 1)
-            knowledge = self.heads["knowledge"](both_known, torch.ones_like(both_known[..., 0], dtype=torch.bool))
+            summaries = torch.cat([known, last], 1)
+            whole = torch.ones_like(summaries[..., 0], dtype=torch.bool)
+            knowledge = self.heads["knowledge"](self.encoders["knowledge_summary"](summaries, whole), whole)
         rows, rows_mask = both(memories)
         emotions = Emotions(
             self.heads["context"](context, context_mask),
@@ -147,6 +151,7 @@ class IAMM(nn.Module):
             self._memory_emotions(rows, rows_mask),
             knowledge,
         )
+        self._check_scores(emotions.total)
         notes, notes_mask = self.decoder.best_notes(rows, rows_mask)
         answer = DecoderInput(context, context_mask, ids, notes, notes_mask, batch.unknown)
         return Encoding(emotions, answer, memory, knowledge_memory)
@@ -155,7 +160,9 @@ class IAMM(nn.Module):
         """Scores of the emotions `(b, classes)` by the memory of words alone, and the memory. Errors are those of `encode`."""
         check_batch(batch, self.config)
         memory = self._remember(batch, *self._context_words(batch))
-        return self._memory_emotions(memory.memory.rows, memory.memory.mask), memory
+        scores = self._memory_emotions(memory.memory.rows, memory.memory.mask)
+        self._check_scores(scores)
+        return scores, memory
 
     def token_log_probabilities(self, batch: DialogueBatch, encoding: Encoding | None = None) -> Tensor:
         """Of each word of the responses, given those before it, `(b, T)`; 0 at padding.
@@ -197,22 +204,18 @@ class IAMM(nn.Module):
         return log_probabilities(self.decoder(self._embed(written), answer, last=True), answer)[:, 0]
 
     def num_parameters(self) -> dict[str, int]:
-        """How many learned numbers each part has, and all together as `"total"`.
-
-        With `V` words, width `d`, depth `a`, filters `f`: the embedding has `V d`, each encoder
-        `d^2 + layers (4 d a + 6 d f + f + 5 d) + 2 d`, each emotion head `2 d^2 + 2 d + classes (d + 1)`, each memory
-        `6 d a + k1 (k1 + 1) + k2 (k2 + 1) + k1 d a / heads`, the relations `relations d`, and the decoder
-        `2 (d^2 + layers (8 d a + 6 d f + f + 7 d) + 2 d) + 4 d + 2 + V (d + 1)`.
-        """
+        """How many learned numbers each part has, and all together as `"total"`, by the formulas of `IAMMConfig.parameters`."""
         parts = {name: sum(one.numel() for one in part.parameters()) for name, part in self.named_children()}
         return parts | {"total": sum(parts.values())}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and settings to one file.
+        """Write weights and settings to one file; what the ids mean is in the vocabulary, see `Vocabulary.save`.
 
         Raises:
+            FileNotFoundError: the folder of `path` is not there.
             ValueError: `path` is a folder.
         """
+        check_folder(path)
         precision = str(self.embedding.weight.dtype).removeprefix("torch.")
         write(Path(path), {"kind": KIND, "config": asdict(self.config), "precision": precision}, self.state_dict())
 
@@ -228,7 +231,11 @@ class IAMM(nn.Module):
         try:
             if described["kind"] != KIND:
                 raise ValueError(f"it is a {described['kind']}")
-            model = cls(IAMMConfig(**described["config"])).to(getattr(torch, described["precision"]))
+            config = IAMMConfig(**described["config"])
+            # before anything of the size that the file claims is built
+            if sum(one.numel() for one in tensors.values()) != config.parameters["total"]:
+                raise ValueError(f"its settings ask for {config.parameters['total']} numbers, it holds others")
+            model = cls(config).to(getattr(torch, described["precision"]))
             model.load_state_dict(tensors)
         except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
             raise ValueError(f"path must be a saved {KIND}, {path} is not: {error}") from error
@@ -252,8 +259,21 @@ class IAMM(nn.Module):
         return context, joined, batch.utterances.flatten(1).gather(1, places)
 
     def _remember(self, batch: DialogueBatch, words: Tensor, mask: Tensor) -> AssociatedMemory:
-        memory: AssociatedMemory = self.memories["words"](words, mask, self._embed(batch.situation), batch.situation != PAD)
-        return memory
+        known = batch.situation != PAD
+        scene = self._embed(batch.situation) * known[..., None]
+        return self._collect("words", words * mask[..., None], mask, scene, known)
+
+    def _collect(self, name: str, said: Tensor, mask: Tensor, scene: Tensor, known: Tensor) -> AssociatedMemory:
+        part = self.memories[name]
+        assert isinstance(part, IterativeMemory)
+        return part.collect(said, mask, scene, known)
+
+    def _check_scores(self, scores: Tensor) -> None:
+        if finite(scores):
+            return
+        bad = [name for name, one in self.named_parameters() if not finite(one)]
+        cause = f"NaN or infinity in {bad[:8]}" if bad else f"values that are too large for {scores.dtype}"
+        raise ValueError(f"the weights of the model must give finite scores, got {cause}")
 
     def _memory_emotions(self, rows: Tensor, mask: Tensor) -> Tensor:
         places, packed = pack(mask)
@@ -268,17 +288,3 @@ class IAMM(nn.Module):
         count = len(leading) - 1
         found: Tensor = self.encoders["knowledge"](words.flatten(0, count), (ids != PAD).flatten(0, count))
         return found[:, 0].unflatten(0, leading)
-
-
-def memory_of(config: IAMMConfig, partners: int, generator: torch.Generator) -> IterativeMemory:
-    interaction = AssociativeInteraction(
-        config.dim,
-        heads=config.heads,
-        depth=config.depth,
-        partners=partners,
-        keep=config.keep,
-        relations=2,
-        selection=config.selection,
-        generator=generator,
-    )
-    return IterativeMemory(interaction, capacity=config.capacity)

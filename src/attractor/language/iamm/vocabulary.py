@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Self
 
 from attractor.language.iamm.batch import SPECIAL, UNK, Dialogue
 from attractor.validation import check_count
 
 MEANINGLESS = frozenset({"to", "none"})
 """Words that generated knowledge is full of, and that are left out of it."""
+KIND = "vocabulary of IAMM"
 
 
 class Vocabulary:
@@ -59,6 +64,37 @@ class Vocabulary:
         counts = Counter(word for text in texts for word in text if word not in SPECIAL)
         frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
         return cls(frequent[:limit])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the words to one file of JSON. The old file is there until the new one is whole.
+
+        Raises:
+            FileNotFoundError: the folder of `path` is not there.
+            ValueError: `path` is a folder.
+        """
+        place = check_folder(path)
+        fresh = place.with_name(f"{place.name}.new")
+        fresh.write_text(json.dumps({"kind": KIND, "words": self.words[len(SPECIAL) :]}), encoding="utf-8")
+        os.replace(fresh, place)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The vocabulary that `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or no such vocabulary.
+        """
+        place = Path(path)
+        if not place.is_file():
+            raise FileNotFoundError(f"path must be a saved {KIND}, there is no file {place}")
+        try:
+            described = json.loads(place.read_text(encoding="utf-8"))
+            if described["kind"] != KIND or not all(isinstance(word, str) for word in described["words"]):
+                raise ValueError("it is something else")
+            return cls(described["words"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"path must be a saved {KIND}, {place} is not: {error}") from error
 
     def __len__(self) -> int:
         """The special words are counted."""
@@ -125,3 +161,13 @@ class Vocabulary:
         if wrong:
             raise ValueError(f"ids must be from 0 to {size + len(unknown) - 1}, got {wrong[:8]}")
         return [self.words[number] if number < size else unknown[number - size] for number in numbers]
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """The place of a file that can be written."""
+    place = Path(path)
+    if not place.parent.is_dir():
+        raise FileNotFoundError(f"path must be in a folder that is there, {place.parent} is not")
+    if place.is_dir():
+        raise ValueError(f"path must be a file, got the folder {place}")
+    return place

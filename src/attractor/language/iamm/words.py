@@ -8,13 +8,14 @@ Measure before you take them as an explanation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from attractor.language.iamm.batch import SPECIAL, Dialogue, DialogueBatch, collate
-from attractor.language.iamm.memory import SITUATION, Read, Sequences, Source
+from attractor.language.iamm.batch import SPECIAL, Dialogue, DialogueBatch, check_dialogues, collate
+from attractor.language.iamm.memory import SITUATION, Origin, Read, Source
 from attractor.language.iamm.model import IAMM
 from attractor.language.iamm.vocabulary import Vocabulary
 from attractor.validation import check_count
@@ -43,7 +44,7 @@ class AssociatedWord(NamedTuple):
 
 @torch.no_grad()
 def associated_words(
-    model: IAMM, dialogues: Sequence[Dialogue], vocabulary: Vocabulary, *, most: int = 10
+    model: IAMM, dialogues: Sequence[Dialogue], vocabulary: Vocabulary, *, most: int = 10, batch_size: int = 32
 ) -> list[list[AssociatedWord]]:
     """The words of each dialogue that its memory was made from, best first.
 
@@ -51,9 +52,10 @@ def associated_words(
 
     Args:
         model: in which the words are associated.
-        dialogues: with what the model needs.
+        dialogues: with the knowledge that the model needs; responses and labels are not read.
         vocabulary: of the model.
         most: pairs of a dialogue.
+        batch_size: dialogues at a time; it changes no result but by rounding.
 
     Raises:
         TypeError, ValueError: a number below 1; else as `collate` and `IAMM.encode`.
@@ -67,16 +69,11 @@ def associated_words(
         [('dog', 'situation', 'died'), ('my', 'situation', 'died')]
     """
     check_count("most", most)
-    batch = collate(dialogues, len(vocabulary))
-    batch = batch.to(model.embedding.weight.device)
-    _, memory = model.remember(batch)
-    found: list[dict[tuple[int, int, Source, int], float]] = [{} for _ in dialogues]
-    for read in memory.reads:
-        for place, pairs in enumerate(pairs_of(batch, read)):
-            for word, partner, score in pairs:
-                key = (read.number, word, read.source, partner)
-                found[place][key] = max(score, found[place].get(key, 0.0))
-    return [named(pairs, vocabulary, one.unknown, most) for pairs, one in zip(found, dialogues, strict=True)]
+    check_count("batch_size", batch_size)
+    check_dialogues(dialogues, len(vocabulary))
+    silent = [replace(one, response=None, label=None) for one in dialogues]
+    chunks = (silent[start : start + batch_size] for start in range(0, len(silent), batch_size))
+    return [words for chunk in chunks for words in words_of_batch(model, chunk, vocabulary, most)]
 
 
 def prompt_with_words(
@@ -91,6 +88,7 @@ def prompt_with_words(
         instruction: the first line.
 
     Raises:
+        TypeError: one text in the place of a sequence, or words that are not those of one dialogue.
         ValueError: there are no utterances.
 
     Example:
@@ -103,6 +101,14 @@ def prompt_with_words(
         <BLANKLINE>
         Listener:
     """
+    if isinstance(utterances, str):
+        raise TypeError("utterances must be a sequence of texts, got one text")
+    for one in words:
+        if not isinstance(one, AssociatedWord):
+            raise TypeError(
+                "words must be of one dialogue, an entry of the list that associated_words returns, "
+                f"got {type(one).__name__} among them"
+            )
     if len(utterances) == 0:
         raise ValueError("utterances must hold at least one, got none")
     said = [f"{SPEAKERS[number % 2]}: {text}" for number, text in enumerate(utterances)]
@@ -110,6 +116,18 @@ def prompt_with_words(
     parts = [instruction, f"Situation: {situation}" if situation else "", "\n".join(said)]
     parts += [f"Associated words: {'; '.join(pairs)}" if pairs else "", f"{SPEAKERS[len(utterances) % 2]}:"]
     return "\n\n".join(part for part in parts if part)
+
+
+def words_of_batch(model: IAMM, dialogues: list[Dialogue], vocabulary: Vocabulary, most: int) -> list[list[AssociatedWord]]:
+    batch = collate(dialogues, len(vocabulary)).to(model.embedding.weight.device)
+    _, memory = model.remember(batch)
+    found: list[dict[tuple[int, int, Source, int], float]] = [{} for _ in dialogues]
+    for read in memory.reads:
+        for place, pairs in enumerate(pairs_of(batch, read)):
+            for word, partner, score in pairs:
+                key = (read.number, word, read.source, partner)
+                found[place][key] = max(score, found[place].get(key, 0.0))
+    return [named(pairs, vocabulary, one.unknown, most) for pairs, one in zip(found, dialogues, strict=True)]
 
 
 def pairs_of(batch: DialogueBatch, read: Read) -> Iterator[list[tuple[int, int, float]]]:
@@ -132,7 +150,7 @@ def pairs_of(batch: DialogueBatch, read: Read) -> Iterator[list[tuple[int, int, 
         yield list(zip(*(part[kept].tolist() for part in ids), strict=True))
 
 
-def ids_of(batch: DialogueBatch, words: Sequences) -> Tensor:
+def ids_of(batch: DialogueBatch, words: Origin) -> Tensor:
     """The ids `(b, n)` of what rows stand for."""
     scene, length = batch.situation.shape[1], batch.utterances.shape[2]
     text = torch.cat([batch.situation, batch.utterances.flatten(1)], 1)

@@ -49,12 +49,13 @@ class ConsolidatedMemory(Memory):
     Args:
         dim: width of a pattern.
         slots: M, how many slots.
-        threshold: R, a pattern merges where its similarity to the best slot is above it: a number, in (-1, 1) for cosines;
+        threshold: R, a pattern merges where its similarity to the best slot is above it: a number, in (-1, 1) for cosines and
+            below 0 for `"l2"`;
             `"auto:0.5"` to choose one by which half of the first patterns would have merged; None to never merge.
         measure: similarity of a pattern with a slot when it is stored: `"cosine"`, `"dot"` or `"l2"`, minus the squared distance.
         beta: inverse temperature of a read.
         chunk: patterns that are compared with the slots at once. 1 stores one after the other; more is faster, and differs only
-            where patterns of one chunk resemble each other.
+            where patterns of one chunk meet: they resemble each other, or one replaces the slot that a later one would match.
 
     Raises:
         TypeError, ValueError: a width, number or chunk below 1, a threshold or measure that there is not.
@@ -87,6 +88,8 @@ class ConsolidatedMemory(Memory):
         self.beta = check_positive("beta", beta)
         self.chunk = check_count("chunk", chunk)
         chosen = check_threshold(threshold, measure)
+        if chosen.rate is not None and self.slots < 2:
+            raise ValueError(f"slots must be at least 2 for the threshold {threshold!r}, got {slots}: it compares first patterns")
         self._limit = chosen.value
         self._rule = WriteRule(measure, chunk=self.chunk, merges=chosen.merges, rate=chosen.rate)
         self._held: Slots | None = None

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from attractor.memory.consolidated.slots import Measure
 
+RANGES: dict[Measure, tuple[float, float]] = {"cosine": (-1.0, 1.0), "dot": (-math.inf, math.inf), "l2": (-math.inf, 0.0)}
+"""Between which similarities a threshold tells tokens apart; minus a squared distance is never above 0."""
+
 
 class Threshold(NamedTuple):
     """R as a number, None while there is none; and the share of tokens that are to merge, where R follows from it."""
@@ -26,8 +29,8 @@ def check_threshold(threshold: float | str | None, measure: Measure = "cosine") 
 
     Raises:
         TypeError: neither a number, a string nor None.
-        ValueError: not in (-1, 1) for cosines, not finite for other measures, or a string that is not `"auto:rate"` with a rate
-            in (0, 1).
+        ValueError: not in (-1, 1) for cosines, not finite for dot products, not below 0 for `"l2"`, or a string that is not
+            `"auto:rate"` with a rate in (0, 1).
 
     Example:
         >>> check_threshold("auto:0.5")
@@ -46,9 +49,9 @@ def check_threshold(threshold: float | str | None, measure: Measure = "cosine") 
         return Threshold(None, rate)
     if isinstance(threshold, bool) or not isinstance(threshold, Real):
         raise TypeError(f"threshold must be a number, 'auto:rate' or None, got {type(threshold).__name__}")
-    limit = 1.0 if measure == "cosine" else math.inf
-    if not -limit < threshold < limit:
+    low, high = RANGES[measure]
+    if not low < threshold < high:
         raise ValueError(
-            f"threshold must be in (-{limit:g}, {limit:g}) for {measure} similarity, or None to never merge, got {threshold!r}"
+            f"threshold must be in ({low:g}, {high:g}) for {measure} similarity, or None to never merge, got {threshold!r}"
         )
     return Threshold(float(threshold), None)

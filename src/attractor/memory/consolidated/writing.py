@@ -22,6 +22,7 @@ from attractor.memory.consolidated.slots import Measure, Slots, compared
 
 CALIBRATION = 256
 """Tokens that a store keeps unmerged before it chooses its threshold."""
+STORES_AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,12 @@ def write(
     )
     # what never merges needs no comparison: as many at once as there are places
     size = rule.chunk if rule.merges else slots.counts.shape[-1] - slots.pinned
-    for start in range(0, tokens, size):
-        write_chunk(flat, given.part(slice(start, start + size)), rule)
-    if rule.rate is not None:
-        calibrate(flat, rule, rule.rate)
+    start, waiting = 0, calibrate(flat, rule)
+    while start < tokens:
+        # no further than to where a threshold is chosen: what comes behind it is compared
+        stop = start + min(size, waiting or size)
+        write_chunk(flat, given.part(slice(start, stop)), rule)
+        start, waiting = stop, calibrate(flat, rule) if waiting else 0
 
 
 def write_chunk(slots: Slots, tokens: Tokens, rule: WriteRule) -> None:
@@ -191,14 +194,24 @@ def follow_centre(slots: Slots, keys: Tensor, which: Tensor) -> None:
     slots.centre += (sums - added * slots.centre) / total.clamp_min(1)
 
 
-def calibrate(slots: Slots, rule: WriteRule, rate: float) -> None:
-    """Choose the threshold of stores that have none yet and enough tokens: a share `rate` of those are as near to another one."""
+def calibrate(slots: Slots, rule: WriteRule) -> int:
+    """Choose the threshold of stores that have none yet and enough tokens: a share `rule.rate` of those are as near to another one.
+
+    Returns:
+        tokens after which the next store has enough; 0 where none waits.
+    """
     enough = min(CALIBRATION, slots.counts.shape[-1] - slots.pinned)
-    ready = slots.threshold.isinf() & (slots.movable.sum(-1) >= enough)
-    if not bool(ready.any()):
-        return
-    scores = slots.similarity(slots.keys, rule.measure, centred=rule.centred)
-    itself = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device)
-    best = scores.masked_fill_(~slots.movable[:, None] | ~slots.movable[..., None] | itself, -torch.inf).amax(-1)
-    chosen = torch.nanquantile(best.masked_fill(best.isinf(), torch.nan), 1 - rate, -1).nan_to_num(torch.inf)
-    slots.threshold.copy_(torch.where(ready, chosen, slots.threshold))
+    if rule.rate is None or enough < 2:
+        return 0
+    movable = slots.movable
+    ready = slots.threshold.isinf() & (movable.sum(-1) >= enough)
+    oldest_first = slots.last.masked_fill(~movable, torch.iinfo(torch.int64).max)
+    itself = torch.eye(enough, dtype=torch.bool, device=movable.device)
+    for stores in ready.nonzero().flatten().split(STORES_AT_ONCE) if bool(ready.any()) else ():
+        oldest = oldest_first[stores].topk(enough, -1, largest=False).indices
+        keys = slots.keys[stores].gather(1, oldest[..., None].expand(-1, -1, slots.keys.shape[-1]))
+        seen = keys - slots.centre[stores, None] if rule.centred else keys
+        best = compared(seen, seen, rule.measure).masked_fill_(itself, -torch.inf).amax(-1)
+        slots.threshold[stores] = best.quantile(1 - rule.rate, -1)
+    waiting = slots.threshold.isinf()
+    return int((enough + slots.pinned - slots.used[waiting]).min()) if bool(waiting.any()) else 0
