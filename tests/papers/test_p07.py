@@ -174,7 +174,7 @@ def test_without_data_rows_stay_empty_and_say_why(monkeypatch):
     def missing(*_):
         raise DataUnavailableError("pip install something")
 
-    for name in ("load_chitchat", "load_empathetic_dialogues"):
+    for name in ("load_chitchat", "load_emotion_lexicon", "load_empathetic_dialogues"):
         monkeypatch.setattr(dialogue, name, missing)
     rows = [*real.measure_dialogue(Size(), 0, lambda done: None).rows]
     rows += real.measure_published(Size(published=TINY), 0, lambda done: None).rows

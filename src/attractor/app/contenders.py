@@ -9,6 +9,7 @@ from attractor.memory import (
     MEMORIES,
     Binarise,
     Binary,
+    ConsolidatedMemory,
     DenseMemory,
     Encoded,
     HopfieldMemory,
@@ -76,9 +77,11 @@ RANDOM_FEATURES = Contender(
     "random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=480 / dim, alpha=1.0), monotone=True
 )
 
+CONSOLIDATED = Contender("merged in slots", ConsolidatedMemory, monotone=False)
 KANERVA = Contender("sparse distributed", SparseDistributedMemory, monotone=False, binary=True)
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
+    "consolidated": (CONSOLIDATED,),
     "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
     "kernel": (KERNEL,),

@@ -14,8 +14,9 @@ entry seen elsewhere; only where it fails, the column is looked through. So the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import Any, NamedTuple
 
@@ -74,7 +75,8 @@ class Learner:
         self.reach = np.abs(self.weights).max(0)
         self.shares = (1 / np.tile(divisors, 2)).astype(synapses.dtype)
         self.threads = torch.get_num_threads() if threads is None else threads
-        self._pool = single_threaded_pool(self.threads)
+        # the thread that asks does a part of the work itself
+        self._pool = single_threaded_pool(self.threads - 1)
 
     def __enter__(self) -> Learner:
         return self
@@ -178,21 +180,33 @@ class Learner:
 
     def _each(self, work: Callable[[Any], Any], parts: Iterable[Any]) -> list[Any]:
         """The work on every part, in the threads."""
-        return list((self._pool.map if self.threads > 1 else map)(work, parts))
+        first, *others = parts
+        begun = [self._pool.submit(work, part) for part in others]
+        with single_threaded():
+            return [work(first), *(part.result() for part in begun)]
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """Lets torch use no further threads: these would wait for each other after every small operation."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def single_threaded_pool(threads: int) -> ThreadPoolExecutor:
-    """Threads in which torch uses no further ones: these would wait for each other after every small operation."""
-    before, started = torch.get_num_threads(), Barrier(threads)
+    """Threads in each of which torch uses no further ones."""
+    started = Barrier(max(1, threads))
 
     def alone() -> None:
         torch.set_num_threads(1)
         started.wait()
 
-    pool = ThreadPoolExecutor(threads, initializer=alone)
-    if threads > 1:
-        for _ in pool.map(lambda number: number, range(threads)):
-            pass
-        # what a thread sets also holds for those that are born later, in the whole process
-        torch.set_num_threads(before)
+    pool = ThreadPoolExecutor(max(1, threads), initializer=alone)
+    # what a thread sets also holds for those that are born later, in the whole process
+    with single_threaded():
+        list(pool.map(lambda number: number, range(threads)))
     return pool
