@@ -300,7 +300,7 @@ def test_powers_of_few_units_are_those_of_whole_numbers(degree, dtype):
 def test_products_stay_fast_where_exponentials_would_be_the_smallest_of_numbers():
     steps = fast_steps(stored(random_signs(300, 100, dtype=torch.float32), interaction="exponential")._network(None), 2)
     weights = steps.products.weights
-    steps.fill(torch.linspace(-100, 100, 300)[:, None].repeat(1, 2), weights[0], weights[-1])
+    steps.fill(torch.linspace(-100, 100, 300)[:, None].repeat(1, 2), *weights)
     tiny = torch.finfo(torch.float32).tiny
     assert bool(((weights == 0) | (weights >= tiny)).all())
     assert int((weights == 0).sum()) > 300 and int((weights > 0).sum()) > 200

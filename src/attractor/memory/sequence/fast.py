@@ -1,9 +1,9 @@
 """Many steps of the plain network at the cost of their matrix products.
 
-A step is two products, or three where the patterns and `Xi * Xn` have weights of their own, a few passes over the overlaps for `A`
-and `B` of the exact form (`network.py`), and the sign, all into tensors that are there already. A field of zero leaves a zero,
-which is looked for after many steps; such a step is done again with care. So is every step of powers that leave the range or
-precision of the numbers: they have no fast form.
+A step is three products (two with self-coupling), a few passes over the overlaps for `A` and `B` of the exact form (`network.py`),
+and the sign, all into tensors that are there already. A field of zero leaves a zero, which is looked for after many steps; such a
+step is done again with care. So is every step of powers that leave the range or the precision of the numbers: they have no fast
+form.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FastSteps:
         count = len(network.patterns)
         columns = (batch,) if batch > 1 else ()
         self.network, self.fill = network, fill
-        self.products = (Ready if network.fits_at_hand else Streamed)(network, fill.kinds, columns)
+        self.products = Ready(network, columns) if network.fits_at_hand else Streamed(network, columns)
         self.factors: Tensor | None = None
         if network.gains is not None or bool((network.order.previous == count).any()):
             gains = network.patterns.new_ones(count, 1) if network.gains is None else network.gains
@@ -53,8 +53,7 @@ class FastSteps:
             how many steps are right; in the one after them, a field was zero.
         """
         products, fill, self_coupling = self.products, self.fill, self.network.self_coupling
-        overlaps, mean, half = products.overlaps, products.weights[0], products.weights[-1]
-        part, own = products.parts[0], products.parts[-1]
+        overlaps, (mean, half), (part, own) = products.overlaps, products.weights.unbind(), products.parts.unbind()
         views = (states if states.shape[2] > 1 else states.squeeze(2)).unbind()
         for now, then in pairwise(views):
             products.find_overlaps(now)
@@ -76,16 +75,16 @@ class Products(ABC):
 
     Attributes:
         overlaps: `(P, b)` with the pattern before each one; any where there is none.
-        weights: `(kinds, P, b)`: one for all, or those of the patterns and those of `Xi * Xn`.
-        parts: `(2, N, b)`, weighted sums of the patterns and of `Xi * Xn`; `(1, N, b)` with self-coupling, of the patterns.
+        weights: `(2, P, b)` of the patterns, and of `Xi * Xn`.
+        parts: `(2, N, b)`, their weighted sums. With self-coupling the second ones are neither read nor filled.
     """
 
-    def __init__(self, network: Network, kinds: int, columns: tuple[int, ...]):
+    def __init__(self, network: Network, columns: tuple[int, ...]):
         count, dim = network.patterns.shape
         self.network = network
         self.overlaps = network.patterns.new_empty(count, *columns)
-        self.weights = network.patterns.new_zeros(kinds, count, *columns)
-        self.parts = network.patterns.new_empty(1 if network.self_coupling else 2, dim, *columns)
+        self.weights = network.patterns.new_zeros(2, count, *columns)
+        self.parts = network.patterns.new_empty(2, dim, *columns)
 
     @abstractmethod
     def find_overlaps(self, states: Tensor) -> None:
@@ -99,21 +98,23 @@ class Products(ABC):
 class Ready(Products):
     """With all matrices at hand."""
 
-    def __init__(self, network: Network, kinds: int, columns: tuple[int, ...]):
-        super().__init__(network, kinds, columns)
+    def __init__(self, network: Network, columns: tuple[int, ...]):
+        super().__init__(network, columns)
         self.before, readable = network.at_hand()
         self.product = torch.mm if columns else torch.mv
-        self.read = torch.bmm if columns and kinds == 2 else self.product
-        both = readable.unflatten(1, (kinds, -1)).permute(1, 2, 0)
-        triple = (both, self.weights, self.parts.view(kinds, -1, *columns))
-        self.triples = [triple] if self.read is torch.bmm else list(zip(*triple, strict=True))
+        self.readable = readable.mT if columns and not network.self_coupling else None
+        triples = list(zip(readable.mT, self.weights, self.parts, strict=True))
+        self.triples = triples[:1] if network.self_coupling else triples
 
     def find_overlaps(self, states: Tensor) -> None:
         self.product(self.before, states, out=self.overlaps)
 
     def read_out(self) -> None:
+        if self.readable is not None:
+            torch.bmm(self.readable, self.weights, out=self.parts)
+            return
         for matrix, weights, part in self.triples:
-            self.read(matrix, weights, out=part)
+            self.product(matrix, weights, out=part)
 
 
 class Streamed(Products):
@@ -127,7 +128,7 @@ class Streamed(Products):
     def read_out(self) -> None:
         torch.matmul(self.network.patterns.T, self.weights[0], out=self.parts[0])
         if not self.network.self_coupling:
-            self.network.times_joint(self.weights[-1], self.parts[-1])
+            self.network.times_joint(self.weights[1], self.parts[1])
 
 
 def has_no_zero(signs: Tensor) -> bool:
@@ -139,14 +140,12 @@ class Weights(ABC):
     """`A` and `B / own_factor` of overlaps, up to a positive factor for each state."""
 
     own_factor: float = -1.0
-    kinds: int = 2
-    """1 where the same numbers serve as both, or `B` is not needed; `mean` and `half` are then one tensor."""
     beside_largest: bool = False
     """Whether the weights are relative to the largest of them."""
 
     @abstractmethod
     def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
-        """Fill `mean` and `half` from `overlaps`, all `(P, b)` or `(P,)`."""
+        """Fill `mean` and `half` from `overlaps`, all `(P, b)` or `(P,)`. With self-coupling there is no need for `half`."""
 
 
 class Powers(Weights):
@@ -183,8 +182,6 @@ class Cubes(Weights):
 class OwnPowers(Weights):
     """`G^d`, where a unit sees itself."""
 
-    kinds = 1
-
     def __init__(self, degree: int):
         self.degree = degree
 
@@ -196,7 +193,6 @@ class Exponentials(Weights):
     """`exp G` up to a factor of the state, which is `A` over `cosh 1` and `B` over `-sinh 1`."""
 
     own_factor = -math.tanh(1)
-    kinds = 1
     beside_largest = True
 
     def __init__(self, dim: int, dtype: torch.dtype, *, self_coupling: bool):
@@ -213,6 +209,8 @@ class Exponentials(Weights):
         else:  # over columns, a soft-max takes longer than its parts
             torch.sub(overlaps, overlaps.amax(0), out=mean).clamp_min_(self.lowest).exp_()
         torch.threshold_(mean, 1.01 * self.least, 0.0)
+        if self.rate is None:
+            half.copy_(mean)
 
 
 def fast_steps(network: Network, batch: int) -> FastSteps | None:

@@ -190,7 +190,7 @@ class Network:
     def times_joint(self, weights: Tensor, out: Tensor | None = None) -> Tensor:
         """`(Xi * Xn)^T w`, for weights that are shifted."""
         if self.fits_at_hand:
-            return times(self.at_hand()[1][:, self.patterns.shape[1] :].T, weights, out)
+            return times(self.at_hand()[1][1].T, weights, out)
         rows = max(1, NUMBERS_AT_HAND // self.patterns.shape[1])
         total = weights.new_zeros(self.patterns.shape[1], *weights.shape[1:]) if out is None else out.zero_()
         for start in range(0, len(self.patterns), rows):
@@ -204,17 +204,12 @@ class Network:
         return self.patterns.numel() <= NUMBERS_AT_HAND
 
     def at_hand(self) -> tuple[Tensor, Tensor]:
-        """The pattern before each one `(P, N)`, and the patterns `(P, N)`; beside these, `(P, 2 N)`, `Xi * Xn` where no unit sees
-        itself. One piece, to stay in the caches.
-        """
+        """The pattern `(P, N)` before each one; the patterns and `Xi * Xn`, `(2, P, N)`: one piece, to stay in the caches."""
         if self._at_hand is None:
-            before, (count, dim) = self.before(slice(None)), self.patterns.shape
-            piece = self.patterns.new_zeros(count + 1, dim if self.self_coupling else 2 * dim)
-            piece[:1, :dim], piece[1:, :dim] = before[:1], self.patterns
-            if not self.self_coupling:
-                torch.mul(before, self.patterns, out=piece[1:, dim:])
+            before, count = self.before(slice(None)), len(self.patterns)
+            piece = torch.cat([before[:1], self.patterns, before * self.patterns])
             follows = (self.order.previous == torch.arange(-1, count - 1, device=piece.device)) | (self.order.previous == count)
-            self._at_hand = piece[:count, :dim] if bool(follows[1:].all()) else before, piece[1:]
+            self._at_hand = piece[:count] if bool(follows[1:].all()) else before, piece[1:].view(2, count, -1)
         return self._at_hand
 
     def before(self, rows: slice) -> Tensor:
