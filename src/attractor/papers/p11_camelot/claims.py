@@ -127,6 +127,24 @@ GROWTH = Claim(
 )
 BYTES = Claim("bytes of the memory there over those near its start", 1, "the paper's memory has a fixed size", TIMES, most=1.0)
 
+DOCUMENTS: tuple[Claim, ...] = (
+    EXACT_REAL,
+    PAPERS_RULE,
+    OTHER_TEXTS,
+    RULE_AGAINST_LONGER,
+    FEW,
+    NEAR_FULL,
+    AGAINST_LONGER,
+    AGAINST_SINKS,
+    AGAINST_RECENCY,
+    AT_LENGTH,
+    RULE_AT_LENGTH,
+    *ABLATION.values(),
+    STORED,
+    CHUNKED,
+)
+"""Those that are measured on documents."""
+
 PAPER = Paper(
     "11",
     "CAMELoT: Towards Large Language Models with Training-Free Consolidated Associative Memory",
@@ -138,20 +156,7 @@ PAPER = Paper(
         EXACT,
         CAUSAL,
         RESIDENT,
-        EXACT_REAL,
-        PAPERS_RULE,
-        OTHER_TEXTS,
-        RULE_AGAINST_LONGER,
-        FEW,
-        NEAR_FULL,
-        AGAINST_LONGER,
-        AGAINST_SINKS,
-        AGAINST_RECENCY,
-        AT_LENGTH,
-        RULE_AT_LENGTH,
-        *ABLATION.values(),
-        STORED,
-        CHUNKED,
+        *DOCUMENTS,
         NOUNS_NONE,
         NOUNS,
         NOUNS_RULE,

@@ -17,6 +17,7 @@ from attractor.papers.p11_camelot.claims import (
     AGAINST_SINKS,
     AT_LENGTH,
     CHUNKED,
+    DOCUMENTS,
     EXACT_REAL,
     FEW,
     FEW_SLOTS,
@@ -52,22 +53,6 @@ from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval
 from attractor.papers.sweep import sweep
 
-CLAIMS: tuple[Claim, ...] = (
-    EXACT_REAL,
-    PAPERS_RULE,
-    OTHER_TEXTS,
-    RULE_AGAINST_LONGER,
-    FEW,
-    NEAR_FULL,
-    AGAINST_LONGER,
-    AGAINST_SINKS,
-    AGAINST_RECENCY,
-    AT_LENGTH,
-    RULE_AT_LENGTH,
-    *ABLATION.values(),
-    STORED,
-    CHUNKED,
-)
 NO_WIKITEXT = "Wikitext-103, PG-19 and arXiv are on no machine that this ran on; speeches stand in their place"
 LETTERS_A_TOKEN = 6.0
 """More than SmolLM2 has on speeches, 5.1: a speech of so many letters a token is long enough."""
@@ -79,13 +64,13 @@ Key = tuple[str, int]
 def measure_documents(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows and the curve of all claims on documents; where model or text are not on this machine, rows that say so."""
     if not size.real:
-        return Measured(without(CLAIMS, NOT_HERE))
+        return Measured(without(DOCUMENTS, NOT_HERE))
     try:
         smollm2()
         documents = chosen(size.documents, letters(size.tokens), seed)
         long_documents = chosen(size.long_documents, letters(size.long_tokens), seed)
     except DataUnavailableError as error:
-        return Measured(without(CLAIMS, str(error)))
+        return Measured(without(DOCUMENTS, str(error)))
     steps = documents[: size.steps]
     plan: dict[str, tuple[Sequence[str], int, list[Key]]] = {
         "all": (
