@@ -26,6 +26,7 @@ def write(path: Path, described: Mapping[str, Any], tensors: Mapping[str, Tensor
     """Write plain JSON and tensors to the file `path`. The old file is there until the new one is whole.
 
     Raises:
+        FileNotFoundError: the folder of `path` is not there.
         ValueError: `path` is a folder.
 
     Example:
@@ -38,6 +39,8 @@ def write(path: Path, described: Mapping[str, Any], tensors: Mapping[str, Tensor
     """
     if path.is_dir():
         raise ValueError(f"path must be a file, got the folder {path}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"path must be in a folder that exists, there is no {path.parent}")
     text = json.dumps({"format": FORMAT} | dict(described))
     # clones: safetensors refuses tensors that share memory
     held = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
@@ -76,5 +79,6 @@ def digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     for name, value in sorted(tensors.items()):
         found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
         for piece in value.detach().reshape(-1).split(max(1, PIECE // value.element_size())):
-            found.update(piece.cpu().contiguous().view(torch.uint8).numpy())
+            # a clone: an empty array of NumPy has strides of zero, which torch does not view as bytes
+            found.update(piece.cpu().clone(memory_format=torch.contiguous_format).view(torch.uint8).numpy())
     return found.hexdigest()

@@ -40,8 +40,8 @@ def save_imputer(imputer: Any, path: str | os.PathLike[str]) -> None:
         "output": getattr(imputer, "_sklearn_output_config", {}),
         "bank": {**bank_settings(imputer.bank_, Path(path).parent), "rows": len(imputer.bank_)},
     }
-    state = {name: whole(getattr(columns, name)) for name in ARRAYS}
-    state |= {name: whole(getattr(imputer, name)) for name in FEATURES}
+    state = {name: torch.from_numpy(getattr(columns, name)) for name in ARRAYS}
+    state |= {name: torch.from_numpy(getattr(imputer, name)) for name in FEATURES}
     if isinstance(imputer.bank_, RamBank):
         state |= {f"bank.{name}": tensor for name, tensor in imputer.bank_.contents().items()}
     settings = imputer.get_params(deep=False) | {"bank": None}
@@ -55,11 +55,6 @@ def plain_category(value: Any) -> Any:
     if not isinstance(value, PLAIN):
         raise TypeError(f"categorical_features must hold text or numbers to be saved, got {value!r} of type {type(value).__name__}")
     return value
-
-
-def whole(array: np.ndarray) -> Tensor:
-    """A tensor with strides of its own: an empty array of NumPy has zeros, which torch does not view as bytes."""
-    return torch.from_numpy(array).clone(memory_format=torch.contiguous_format)
 
 
 def load_imputer(kind: type[Any], path: str | os.PathLike[str]) -> Any:
