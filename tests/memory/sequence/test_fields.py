@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.memory.sequence import SequenceMemory, Timing, network
+from attractor.memory.sequence import SequenceMemory, Timing, fast, network
 from attractor.memory.sequence.fast import fast_steps
 from attractor.memory.sequence.network import signs
 
@@ -150,10 +150,40 @@ def test_fast_and_careful_steps_agree_at_any_state(rows, dim, interaction, self_
     net = memory._network(None)
     if fast_steps(net, 4) is None:
         return
-    careful, fast = net.fields(net.start(states.T)), fast_fields(memory, states.T)
+    careful, quick = net.fields(net.start(states.T)), fast_fields(memory, states.T)
     scale = careful.abs().amax(0).clamp_min(1e-30)
-    factor = fast.abs().amax(0) / scale
-    assert float((fast - careful * factor).abs().max() / factor.max().clamp_min(1e-30)) < 2e-6 * rows * float(scale.max())
+    factor = quick.abs().amax(0) / scale
+    assert float((quick - careful * factor).abs().max() / factor.max().clamp_min(1e-30)) < 2e-6 * rows * float(scale.max())
+
+
+@pytest.mark.parametrize("self_coupling", [False, True])
+@pytest.mark.parametrize("cyclic", [False, True])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("near", [1, 12])
+def test_rows_without_a_weight_may_be_left_out(monkeypatch, self_coupling, cyclic, batch, near):
+    """Of `near` patterns that resemble the states and 40 that do not, whose exponentials are nothing beside theirs."""
+    generator = torch.Generator().manual_seed(3)
+    base = random_signs(1, 300, dtype=torch.float32)
+    alike_ones = base * torch.where(torch.rand(near, 300, generator=generator) < 0.02, -1.0, 1.0)
+    memory = stored(
+        torch.cat([alike_ones, random_signs(40, 300, 1, torch.float32)]),
+        interaction="exponential",
+        self_coupling=self_coupling,
+        cyclic=cyclic,
+    )
+    states = (base * torch.where(torch.rand(batch, 300, generator=generator) < 0.02, -1.0, 1.0)).T
+    found = {}
+    for few in (0.0, 0.25):
+        monkeypatch.setattr(fast, "FEW", few)
+        net = memory._network(None)
+        steps = fast_steps(net, batch)
+        space = torch.stack([states, states])
+        steps.run(space)
+        found[few] = steps.products.parts[0].clone()
+        held = steps.products.weights[0].reshape(len(memory), -1) > 0
+        assert near - 1 <= int(held.any(1).sum()) <= near + 1, "the others have no weight"
+        assert steps.products.read_out_few() is (few > near / len(memory))
+    assert float((found[0.0] - found[0.25]).abs().max()) < 1e-6 * float(found[0.0].abs().max())
 
 
 def test_a_power_beyond_the_precision_of_the_numbers_is_taken_with_care():

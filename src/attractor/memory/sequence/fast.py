@@ -1,9 +1,9 @@
 """Many steps of the plain network at the cost of their matrix products.
 
 A step is three products (two with self-coupling), a few passes over the overlaps for `A` and `B` of the exact form (`network.py`),
-and the sign, all into tensors that are there already. A field of zero leaves a zero, which is looked for after many steps; such a
-step is done again with care. So is every step of powers that leave the range or the precision of the numbers: they have no fast
-form.
+and the sign, all into tensors that are there already. Where most weights are zero, as those of exponentials are, the read-outs take
+the other rows alone. A field of zero leaves a zero, which is looked for after many steps; such a step is done again with care. So
+is every step of powers that leave the range or the precision of the numbers: they have no fast form.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from attractor.memory.sequence.network import Network
 LONGEST_STRIDE = 256
 LARGEST_EXPONENT = {torch.float32: 100, torch.float64: 1000}
 """Of a power of two that a weight may reach, so that a sum of weights is finite."""
+FEW = 1 / 4
+"""Of the patterns: as long as no more have a weight, those are gathered for the read-outs."""
 LOST = 0.01
 """The most that rounding may take from what a unit sees of an overlap of 2: 1 or `3^d`, of `A` and `B` that hold `3^d`."""
 
@@ -38,7 +40,7 @@ class FastSteps:
         count = len(network.patterns)
         columns = (batch,) if batch > 1 else ()
         self.network, self.fill = network, fill
-        self.products = Ready(network, columns) if network.fits_at_hand else Streamed(network, columns)
+        self.products = (Ready if network.fits_at_hand else Streamed)(network, fill, columns)
         self.factors: Tensor | None = None
         if network.gains is not None or bool((network.order.previous == count).any()):
             gains = network.patterns.new_ones(count, 1) if network.gains is None else network.gains
@@ -53,19 +55,19 @@ class FastSteps:
             how many steps are right; in the one after them, a field was zero.
         """
         products, fill, self_coupling = self.products, self.fill, self.network.self_coupling
-        overlaps, (mean, half), (part, own) = products.overlaps, products.weights.unbind(), products.parts.unbind()
+        overlaps, weights, parts = products.overlaps, products.weights.unbind(), products.parts.unbind()
         views = (states if states.shape[2] > 1 else states.squeeze(2)).unbind()
         for now, then in pairwise(views):
             products.find_overlaps(now)
             if self.unheard is not None:
                 overlaps.masked_fill_(self.unheard, -torch.inf)
-            fill(overlaps, mean, half)
+            fill(overlaps, *weights)
             if self.factors is not None:
                 products.weights.mul_(self.factors)
             products.read_out()
             if not self_coupling:
-                part.addcmul_(now, own, value=fill.own_factor)
-            torch.sign(part, out=then)
+                parts[0].addcmul_(now, parts[1], value=fill.own_factor)
+            torch.sign(parts[0], out=then)
         reached = states[1:]
         return len(reached) if has_no_zero(reached) else int((reached == 0).flatten(1).any(1).nonzero()[0])
 
@@ -75,16 +77,17 @@ class Products(ABC):
 
     Attributes:
         overlaps: `(P, b)` with the pattern before each one; any where there is none.
-        weights: `(2, P, b)` of the patterns, and of `Xi * Xn`.
-        parts: `(2, N, b)`, their weighted sums. With self-coupling the second ones are neither read nor filled.
+        weights: `(2, P, b)` of the patterns, and of `Xi * Xn`; `(1, P, b)` where both are the same, or the second ones not needed.
+        parts: `(2, N, b)`, their weighted sums; `(1, N, b)` with self-coupling.
     """
 
-    def __init__(self, network: Network, columns: tuple[int, ...]):
+    def __init__(self, network: Network, fill: Weights, columns: tuple[int, ...]):
         count, dim = network.patterns.shape
-        self.network = network
+        self.network, self.fill = network, fill
+        sums = 1 if network.self_coupling else 2
         self.overlaps = network.patterns.new_empty(count, *columns)
-        self.weights = network.patterns.new_zeros(2, count, *columns)
-        self.parts = network.patterns.new_empty(2, dim, *columns)
+        self.weights = network.patterns.new_zeros(min(sums, fill.kinds), count, *columns)
+        self.parts = network.patterns.new_empty(sums, dim, *columns)
 
     @abstractmethod
     def find_overlaps(self, states: Tensor) -> None:
@@ -98,23 +101,36 @@ class Products(ABC):
 class Ready(Products):
     """With all matrices at hand."""
 
-    def __init__(self, network: Network, columns: tuple[int, ...]):
-        super().__init__(network, columns)
+    def __init__(self, network: Network, fill: Weights, columns: tuple[int, ...]):
+        super().__init__(network, fill, columns)
         self.before, readable = network.at_hand()
+        self.readable = readable[: len(self.parts)]
         self.product = torch.mm if columns else torch.mv
-        self.readable = readable.mT if columns and not network.self_coupling else None
-        triples = list(zip(readable.mT, self.weights, self.parts, strict=True))
-        self.triples = triples[:1] if network.self_coupling else triples
+        self.each_weights = self.weights.expand(len(self.parts), *self.overlaps.shape)
+        self.triples = list(zip(self.readable.mT, self.each_weights, self.parts, strict=True))
 
     def find_overlaps(self, states: Tensor) -> None:
         self.product(self.before, states, out=self.overlaps)
 
     def read_out(self) -> None:
-        if self.readable is not None:
-            torch.bmm(self.readable, self.weights, out=self.parts)
+        if self.fill.may_vanish and self.read_out_few():
+            return
+        if self.overlaps.dim() == 2 and len(self.parts) == 2:
+            torch.bmm(self.readable.mT, self.each_weights, out=self.parts)
             return
         for matrix, weights, part in self.triples:
             self.product(matrix, weights, out=part)
+
+    def read_out_few(self) -> bool:
+        """The same from the rows with a weight, if they are few. The result says whether they were."""
+        weights = self.weights[0]
+        largest = weights if weights.dim() == 1 else weights.amax(1)
+        rows = largest.nonzero().squeeze(1)
+        if len(rows) > FEW * len(weights):
+            return False
+        some = weights.index_select(0, rows).view(len(rows), -1).expand(len(self.parts), -1, -1)
+        torch.bmm(self.readable.index_select(1, rows).mT, some, out=self.parts.view(*self.parts.shape[:2], -1))
+        return True
 
 
 class Streamed(Products):
@@ -127,8 +143,8 @@ class Streamed(Products):
 
     def read_out(self) -> None:
         torch.matmul(self.network.patterns.T, self.weights[0], out=self.parts[0])
-        if not self.network.self_coupling:
-            self.network.times_joint(self.weights[1], self.parts[1])
+        if len(self.parts) == 2:
+            self.network.times_joint(self.weights[-1], self.parts[1])
 
 
 def has_no_zero(signs: Tensor) -> bool:
@@ -140,12 +156,16 @@ class Weights(ABC):
     """`A` and `B / own_factor` of overlaps, up to a positive factor for each state."""
 
     own_factor: float = -1.0
+    kinds: int = 2
+    """1 where both are the same, or the second ones not needed."""
     beside_largest: bool = False
     """Whether the weights are relative to the largest of them."""
+    may_vanish: bool = False
+    """Whether zeros are to be expected among the weights."""
 
     @abstractmethod
-    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
-        """Fill `mean` and `half` from `overlaps`, all `(P, b)` or `(P,)`. With self-coupling there is no need for `half`."""
+    def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
+        """Fill the `weights` from `overlaps`, all `(P, b)` or `(P,)`."""
 
 
 class Powers(Weights):
@@ -155,8 +175,8 @@ class Powers(Weights):
         self.degree, self.ones = degree, torch.ones_like(like)
         self.room = [torch.empty_like(like) for _ in range(2)]
 
-    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
-        wanted = (mean, half)
+    def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
+        wanted = list(weights)
         near, other = (wanted, self.room) if self.degree % 2 else (self.room, wanted)
         near[0].copy_(overlaps)
         near[1].copy_(self.ones)
@@ -174,7 +194,8 @@ class Cubes(Weights):
     def __init__(self, like: Tensor):
         self.ones = torch.ones_like(like)
 
-    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+    def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
+        mean, half = weights
         torch.addcmul(self.ones, overlaps, overlaps, value=3, out=half)
         torch.addcmul(overlaps, overlaps, half, value=1 / 8, out=mean)
 
@@ -182,17 +203,20 @@ class Cubes(Weights):
 class OwnPowers(Weights):
     """`G^d`, where a unit sees itself."""
 
+    kinds = 1
+
     def __init__(self, degree: int):
         self.degree = degree
 
-    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
-        torch.pow(overlaps, self.degree, out=mean)
+    def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
+        torch.pow(overlaps, self.degree, out=weights[0])
 
 
 class Exponentials(Weights):
     """`exp G` up to a factor of the state, which is `A` over `cosh 1` and `B` over `-sinh 1`."""
 
     own_factor = -math.tanh(1)
+    kinds = 1
     beside_largest = True
 
     def __init__(self, dim: int, dtype: torch.dtype, *, self_coupling: bool):
@@ -200,17 +224,17 @@ class Exponentials(Weights):
         # near the smallest of all numbers, exponentials and products take hundreds of times as long: what comes down there is none
         self.least = 2 * torch.finfo(dtype).tiny
         self.lowest = math.log(self.least)
+        self.may_vanish = 2 * dim > -self.lowest
 
-    def __call__(self, overlaps: Tensor, mean: Tensor, half: Tensor) -> None:
+    def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
+        (both,) = weights
         if self.rate is not None:
             overlaps.mul_(self.rate)
-        if mean.dim() == 1:
-            torch.softmax(overlaps, 0, out=mean)
+        if both.dim() == 1:
+            torch.softmax(overlaps, 0, out=both)
         else:  # over columns, a soft-max takes longer than its parts
-            torch.sub(overlaps, overlaps.amax(0), out=mean).clamp_min_(self.lowest).exp_()
-        torch.threshold_(mean, 1.01 * self.least, 0.0)
-        if self.rate is None:
-            half.copy_(mean)
+            torch.sub(overlaps, overlaps.amax(0), out=both).clamp_min_(self.lowest).exp_()
+        torch.threshold_(both, 1.01 * self.least, 0.0)
 
 
 def fast_steps(network: Network, batch: int) -> FastSteps | None:
