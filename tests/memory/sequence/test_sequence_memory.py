@@ -338,3 +338,19 @@ def test_a_step_over_a_hundred_thousand_images_takes_less_than_two_gigabytes():
     done = subprocess.run([sys.executable, "-c", LARGE], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) * 1024 < 2e9
+
+
+@pytest.mark.parametrize("pseudo_inverse", [False, True])
+def test_what_is_stored_or_forgotten_after_a_replay_counts_in_the_next(pseudo_inverse):
+    rows, extra = random_signs(12, 40), random_signs(3, 40, 1)
+    memory, fresh = (SequenceMemory(40, interaction=3, pseudo_inverse=pseudo_inverse) for _ in range(2))
+    memory.store(rows)
+    memory.replay(rows, 3, gains=torch.rand(12, dtype=rows.dtype))
+    memory.store(extra)
+    memory.forget([0, 1])
+    fresh.store(rows[2:])
+    fresh.store(extra)
+    cues = torch.cat([rows, extra])
+    gains = torch.rand(13, dtype=rows.dtype, generator=torch.Generator().manual_seed(0)) + 0.5
+    for given in (None, gains):
+        assert torch.equal(memory.replay(cues, 5, gains=given), fresh.replay(cues, 5, gains=given))

@@ -201,15 +201,22 @@ class Cubes(Weights):
 
 
 class OwnPowers(Weights):
-    """`G^d`, where a unit sees itself."""
+    """`G^d`, where a unit sees itself, by repeated squaring: whole numbers stay whole."""
 
     kinds = 1
 
     def __init__(self, degree: int):
-        self.degree = degree
+        self.binary = f"{degree:b}"
 
     def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
-        torch.pow(overlaps, self.degree, out=weights[0])
+        (power,) = weights
+        now = overlaps
+        for digit in self.binary[1:]:
+            now = torch.mul(now, now, out=power)
+            if digit == "1":
+                power.mul_(overlaps)
+        if now is overlaps:
+            power.copy_(overlaps)
 
 
 class Exponentials(Weights):

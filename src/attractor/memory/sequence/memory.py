@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -90,7 +91,7 @@ class SequenceMemory(Memory):
         self.update: Update = update
         self.bank = RamBank(dim, screen=False)
         self._starts: list[int] = []  # the id at which each sequence began
-        self._duals: tuple[int, Tensor] | None = None
+        self._held: tuple[int, Network] | None = None  # of a version of the bank, without gains
         self._warned_of_ambiguity = self._warned_of_capacity = -1  # versions of the bank
 
     def __len__(self) -> int:
@@ -325,7 +326,18 @@ class SequenceMemory(Memory):
         return found
 
     def _network(self, gains: Tensor | None) -> Network:
+        """With these gains. What is made of the patterns is made once for all."""
         self._require_patterns()
+        if self._held is None or self._held[0] != self.bank.version:
+            self._held = self.bank.version, self._network_without_gains()
+        network = self._held[1]
+        if gains is None:
+            return network
+        if network.fits_at_hand:
+            network.at_hand()
+        return replace(network, gains=gains)
+
+    def _network_without_gains(self) -> Network:
         (block,) = self.bank.blocks(len(self))
         patterns = block.patterns
         forward = Term(self.interaction)
@@ -334,14 +346,8 @@ class SequenceMemory(Memory):
             forward = Term(self.interaction, self.timing.strength, delay=self.timing.delay)
             terms = (Term(self.timing.holding(self.interaction), forward=False), forward)
         order = Order.of(self._numbers(block.ids), self.cyclic)
-        return Network(patterns, order, terms, self.self_coupling, self._dual_patterns(patterns), gains)
-
-    def _dual_patterns(self, patterns: Tensor) -> Tensor:
-        if self.pseudo_inverse is None:
-            return patterns
-        if self._duals is None or self._duals[0] != self.bank.version:
-            self._duals = self.bank.version, self.pseudo_inverse.duals(patterns)
-        return self._duals[1]
+        duals = patterns if self.pseudo_inverse is None else self.pseudo_inverse.duals(patterns)
+        return Network(patterns, order, terms, self.self_coupling, duals)
 
     def _numbers(self, ids: Tensor) -> Tensor:
         """Which sequence each id belongs to."""
