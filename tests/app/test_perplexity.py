@@ -10,7 +10,15 @@ from language.tiny_tokenizer import prose, saved
 from attractor.app.cli import main
 from attractor.data import locate as locate_module
 
-WAYS = ["no memory", "previous window recomputed", "attention sinks", "recency only", "full context", "CAMELoT"]
+WAYS = [
+    "no memory",
+    "previous window recomputed",
+    "attention sinks",
+    "recency only",
+    "novelty only",
+    "full context",
+    "CAMELoT",
+]
 
 
 @pytest.fixture(scope="module")

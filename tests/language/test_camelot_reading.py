@@ -191,32 +191,6 @@ def test_fixed_positions_show_memory_at_one_distance():
     torch.testing.assert_close(seen, expected, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["llama", "llama with YaRN", "phi"])
-def test_recent_tokens_stand_where_the_model_is_told_that_they_do(name):
-    """Keys of the first layer depend on nothing but their token and place."""
-    model, ids = tiny(name), text(1, 44)
-    bare = []
-    for position in ("mean", "fixed"):
-        config = CamelotConfig(slots=24, window=8, position=position, **TWO_TIERS)
-        with attach(model, config) as memory, memory.session() as session:
-            session.remember(ids)
-            group, timeline = session.readers[0].group, session.timeline
-            places = timeline.positions - timeline.origin[:, None]
-            bare.append(group.rotary.undo(group.keys, group.rotary.tables(places, places.max()))[:, : group.heads])
-        assert int(timeline.origin) == (0 if position == "mean" else 36)
-    torch.testing.assert_close(*bare, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", ["llama with YaRN", "gpt_oss"])
-def test_fixed_positions_keep_the_scale_of_scaled_rotations(name):
-    model, ids = tiny(name), text(1, 2)
-    settings = EXACT | {"position": "fixed", "distance": 1}
-    with attach(model, CamelotConfig(slots=60, window=1, **settings)) as memory, memory.session() as session:
-        session.remember(ids[:, :1])
-        seen = session.logits(ids[:, 1:])
-    torch.testing.assert_close(seen, plain(model, ids)[:, 1:], atol=1e-4, rtol=0)
-
-
 def test_stored_rotations_are_wrong_in_later_windows():
     model, ids = tiny(), text(1, 40)
     wanted = plain(model, ids)
@@ -224,15 +198,6 @@ def test_stored_rotations_are_wrong_in_later_windows():
     fixed = read(model, ids[:, :20], **EXACT)
     torch.testing.assert_close(fixed, wanted[:, :20], atol=1e-4, rtol=0)
     assert float((stored - wanted)[:, 8:].abs().max()) > 1.0
-
-
-def test_only_the_chosen_layers_have_slots():
-    model, ids = tiny(), text(1, 40)
-    with attach(model, slots=24, window=8, layers=[1]) as memory, memory.session() as session:
-        session.remember(ids)
-        assert int(session.view(1).written.min()) == 32
-        with pytest.raises(ValueError, match="layer 0 has no slots"):
-            session.view(0)
 
 
 def test_what_was_read_is_watched():

@@ -1,13 +1,14 @@
 """Documents are scored alike in every way of reading, and no way looks ahead."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from language.tiny_models import plain, text, tiny
 from torch.nn.functional import cross_entropy
 
-from attractor.language import CamelotConfig
+from attractor.language import CamelotConfig, attach
 from attractor.language.camelot.attention import LISTENERS
 from attractor.language.perplexity import (
     FULL_CONTEXT,
@@ -20,6 +21,7 @@ from attractor.language.perplexity import (
     baselines,
     evaluate,
     mean_change,
+    novelty_only,
     recency_only,
 )
 
@@ -114,7 +116,30 @@ def test_each_baseline_sees_what_its_name_says():
     assert seen(FullContext(), 0, 30, 63) == [0, 30, 63]
     assert seen(attention_sinks(8, 4), 0, 3, 4, 30, 46, 47, 63) == [0, 3, 47, 63]
     assert seen(recency_only(24, 8), 0, 3, 4, 35, 36, 63) == [0, 3, 36, 63]
-    assert recency_only(10, 8).config.recent == 5
+
+
+@pytest.mark.parametrize(("way", "counted"), [(novelty_only(24, 8), False), (WithMemory(CamelotConfig.recommended(24, 8)), True)])
+def test_a_memory_of_novel_tokens_keeps_each_as_it_first_came(way, counted):
+    """In a model of one layer, tokens of one kind have one key: the recommended memory counts them."""
+    model, ids = tiny(num_hidden_layers=1), text(1, 64)[0] % 10 + 3
+    listed, behind = ids.tolist(), range(4, 56)
+    of_kind = {kind: [place for place in behind if listed[place] == kind] for kind in dict.fromkeys(listed[4:56])}
+    with attach(model, replace(way.config, threshold=0.9999)) as memory, memory.session() as session:
+        session.remember(ids[None])
+        view = session.view(0)
+    wanted = [0, 1, 2, 3, *((sum(places) / len(places) if counted else places[0]) for places in of_kind.values())]
+    torch.testing.assert_close(view.positions[0, 0, : len(wanted)], torch.tensor(wanted, dtype=torch.float32))
+    counts = [1] * 4 + [len(places) if counted else 1 for places in of_kind.values()]
+    assert view.counts[0, 0].tolist() == counts + [0] * (16 - len(counts)) and max(map(len, of_kind.values())) > 1
+
+
+def test_what_becomes_of_familiar_tokens_is_one_of_two():
+    with pytest.raises(ValueError, match="familiar"):
+        CamelotConfig(familiar="keep")
+
+
+def test_small_numbers_of_slots_leave_one_for_older_tokens():
+    assert novelty_only(10, 8).config.recent == recency_only(10, 8).config.recent == 5
 
 
 def test_differences_are_paired_by_document():
@@ -152,7 +177,7 @@ def test_progress_is_told_and_ends_at_one():
         progress=lambda what, done: told.append((what, done)),
     )
     shares = [done for _, done in told]
-    assert len(told) == 11 and shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
+    assert len(told) == 13 and shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1
     assert told[0][0] == "a: no memory" and all(seconds > 0 for seconds in found.seconds.values())
     assert found.speed(NO_MEMORY) == pytest.approx(50 / found.seconds[NO_MEMORY])
 

@@ -54,6 +54,14 @@ def text(rows=1, tokens=40, seed=0):
     return torch.randint(3, 96, (rows, tokens), generator=torch.Generator().manual_seed(seed))
 
 
+def padded(lengths, side, seed=0):
+    """Rows of these lengths, padded on one side with tokens that must not matter."""
+    ids, mask = text(len(lengths), max(lengths), seed), torch.zeros(len(lengths), max(lengths), dtype=torch.int64)
+    for row, length in enumerate(lengths):
+        mask[row, slice(-length, None) if side == "left" else slice(length)] = 1
+    return ids, mask
+
+
 @torch.no_grad()
 def plain(model, ids, **options):
     return model(input_ids=ids, **options).logits
@@ -61,3 +69,5 @@ def plain(model, ids, **options):
 
 EXACT = {"threshold": None, "sink_slots": 0, "count_bias": False, "recent": 0}
 """Every token in a slot of its own."""
+MERGING = {"recent": 8, "sink_slots": 2, "threshold": 0.5, "slots": 24, "window": 8}
+KEEPING = {"slots": 90, "window": 8, "recent": 8, "threshold": None}

@@ -17,15 +17,28 @@ from attractor.papers.figures import Chart
 from attractor.papers.p11_camelot import cost, documents, learning, mechanism, reproduction, ways
 from attractor.papers.p11_camelot.claims import (
     ABLATION,
+    AGAINST_LONGER,
+    AGAINST_NOVELTY,
+    AGAINST_RECENCY,
+    AGAINST_SINKS,
+    AT_LENGTH,
     BYTES,
     CAUSAL,
+    CHUNKED,
+    EXACT_REAL,
+    FEW,
     NEAR_FULL,
+    NEAR_FULL_AT_LENGTH,
     NOUNS,
     OTHER_TEXTS,
     PAPER,
     PAPERS_RULE,
+    RESIDENT,
     REVIEWS,
+    RULE_AGAINST_LONGER,
+    RULE_AT_LENGTH,
     SPEED,
+    STORED,
 )
 from attractor.papers.p11_camelot.sizes import SIZES
 from attractor.papers.parts import at_most
@@ -98,7 +111,7 @@ def test_run_gives_a_row_for_each_claim_and_the_curve(stand_in, monkeypatch):
     assert rows[PAPERS_RULE].n == 2 and rows[PAPERS_RULE].interval is not None
     assert rows[NOUNS].n == 29 and rows[REVIEWS].n == 4 and rows[SPEED].n == 2
     (chart,) = report.figures
-    assert isinstance(chart, Chart) and len(chart.series) == 7 and all(len(one.y) == 3 for one in chart.series)
+    assert isinstance(chart, Chart) and len(chart.series) == 8 and all(len(one.y) == 3 for one in chart.series)
 
 
 def test_smoke_measures_the_mechanism_and_says_why_not_the_rest():
@@ -133,6 +146,22 @@ def test_a_leak_is_seen(monkeypatch):
     assert CAUSAL.judge(mechanism.leak(model, ids, "paper")) is False
 
 
+def test_a_process_that_keeps_all_tokens_is_seen(monkeypatch):
+    """And told from one that does not, which gains a few megabytes by chance however long the text."""
+    from attractor.language.camelot.session import Session
+
+    model, kept, logits = ways.tiny_model(0, mechanism.WIDE), [], Session.logits
+    assert mechanism.resident_growth(model, 12_800, 0, quiet) < 0.4
+
+    def keeping(session, ids):
+        kept.append(torch.ones(mechanism.cache_bytes(model, ids.shape[1]) // 4))
+        return logits(session, ids)
+
+    monkeypatch.setattr(Session, "logits", keeping)
+    grown = mechanism.resident_growth(model, 12_800, 0, quiet)
+    assert grown > 0.8 and RESIDENT.judge(grown) is False
+
+
 def results(losses):
     """Stands for what was read: way and slots -> mean loss of each document, the same in two windows."""
     return {
@@ -157,6 +186,36 @@ def test_changes_are_paired_by_document():
     assert f"{2 * 6 * 127:,} scored" in less.data
 
 
+def test_each_row_compares_the_ways_that_its_claim_names(stand_in, monkeypatch):
+    levels = {}
+
+    def told(measure, points, tell):
+        keys = [(name, slots) for name, _, _, _, slots in points]
+        levels.update({key: 2 + 0.01 * number for number, key in enumerate(dict.fromkeys(keys))})
+        return [{"losses": [levels[key]] * 3, "seconds": 1.0} for key in keys]
+
+    monkeypatch.setattr(documents, "sweep", told)
+    rows = {row.claim: row for row in documents.measure_documents(TINY, 0, quiet).rows}
+    few, many = ("recommended", SLOTS - 4), ("recommended", SLOTS)
+    ratios = {
+        RULE_AGAINST_LONGER: (("paper", SLOTS), ("previous window recomputed", 0)),
+        NEAR_FULL: (few, ("full context", 0)),
+        AGAINST_LONGER: (few, ("previous window recomputed", 0)),
+        AGAINST_SINKS: (few, ("attention sinks", 0)),
+        AGAINST_RECENCY: (few, ("recency only", SLOTS - 4)),
+        AGAINST_NOVELTY: (few, ("novelty only", SLOTS - 4)),
+        NEAR_FULL_AT_LENGTH: (many, ("full context", 0)),
+        CHUNKED: (few, ("one by one", SLOTS - 4)),
+    }
+    for claim, (key, base) in ratios.items():
+        assert rows[claim].measured == pytest.approx(math.exp(levels[key] - levels[base])), claim.text
+    less = {PAPERS_RULE: ("paper", SLOTS), FEW: few, AT_LENGTH: many, RULE_AT_LENGTH: ("paper", SLOTS), STORED: ("stored", SLOTS)}
+    less |= {claim: (name, SLOTS) for name, claim in ABLATION.items()}
+    for claim, key in less.items():
+        assert rows[claim].measured == pytest.approx(100 - 100 * math.exp(levels[key] - levels["no memory", 0])), claim.text
+    assert set(rows) == {*ratios, *less, EXACT_REAL, OTHER_TEXTS}
+
+
 def test_a_worse_way_is_less_than_nothing():
     compared = documents.Compared(results({("no memory", 0): (3.0, 4.0), ("stored", 512): (3.5, 4.6)}), "ab", 896)
     row = compared.less(ABLATION["paper"], ("stored", 512))
@@ -166,7 +225,9 @@ def test_a_worse_way_is_less_than_nothing():
 def test_speeches_are_drawn_by_seed_among_the_long_ones(monkeypatch):
     monkeypatch.setattr(ways, "speeches", lambda: {f"{number:02}": "a" * number for number in range(30)})
     one, other = ways.chosen(5, 10, 0), ways.chosen(5, 10, 1)
-    assert one == ways.chosen(5, 10, 0) != other and one == sorted(one) and min(map(int, one)) >= 10
+    assert one == ways.chosen(5, 10, 0) != other and min(map(int, one)) >= 10
+    # the steps are measured on the first few: those are drawn by chance too
+    assert one[:3] == ways.chosen(3, 10, 0) != sorted(one)[:3]
     with pytest.raises(ValueError, match="at most 20"):
         ways.chosen(21, 10, 0)
 

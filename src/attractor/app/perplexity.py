@@ -63,7 +63,7 @@ def perplexity(
     """Perplexity of long documents, with a memory and without.
 
     A frozen model reads each document a window at a time: by itself, with the last window computed anew, with attention sinks, \
-with a memory that keeps the last tokens only, with all that came before, and with the memory asked for. \
+with a memory of the last tokens only, or of novel tokens only, with all that came before, and with the memory asked for. \
 All are scored on the same tokens; changes are paired by document.
 
     [bold]attractor perplexity smollm2 sotu --window 128 -o curve.png[/bold]

@@ -116,9 +116,17 @@ def attention_sinks(window: int = 128, sinks: int = SINKS) -> WithMemory:
 
 def recency_only(slots: int = 512, window: int = 128) -> WithMemory:
     """The last tokens and nothing else, first in, first out, read as the recommended memory is: as many slots, none merged."""
-    # without merging it does not matter which of the tokens are called recent, as long as one slot is left for the others
-    recent = max(0, min(window, slots - SINKS - 1))
-    return WithMemory(CamelotConfig.recommended(slots, window, recent=recent, sink_slots=SINKS, threshold=None))
+    return WithMemory(CamelotConfig.recommended(slots, window, **fitting(slots, window), threshold=None))
+
+
+def novelty_only(slots: int = 512, window: int = 128) -> WithMemory:
+    """As the recommended memory, but older tokens that resemble a slot are dropped in place of merged: slots hold novel tokens."""
+    return WithMemory(CamelotConfig.recommended(slots, window, **fitting(slots, window), familiar="drop"))
+
+
+def fitting(slots: int, window: int) -> dict[str, int]:
+    """First tokens that are pinned, and as many recent ones as leave one slot for the others, at most a window."""
+    return {"sink_slots": SINKS, "recent": max(0, min(window, slots - SINKS - 1))}
 
 
 def baselines(window: int = 128, slots: int = 512) -> dict[str, Way]:
@@ -128,6 +136,7 @@ def baselines(window: int = 128, slots: int = 512) -> dict[str, Way]:
         "previous window recomputed": PreviousWindow(),
         "attention sinks": attention_sinks(window),
         "recency only": recency_only(slots, window),
+        "novelty only": novelty_only(slots, window),
         FULL_CONTEXT: FullContext(),
     }
 

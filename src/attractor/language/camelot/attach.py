@@ -70,6 +70,7 @@ class Camelot:
         model: as it was given.
         config: the settings.
         layers: the model's attention layers.
+        merging: numbers of the layers that have slots.
         context: tokens that the model was made for; None if it does not say.
     """
 
@@ -77,7 +78,8 @@ class Camelot:
         self.model, self.config, self.layers = model, config, layers
         self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.check_window(config.window)
-        self._check_layers()
+        self._check_causal()
+        self.merging = self._merging()
         self._open: Passes | None = None
 
     def __repr__(self) -> str:
@@ -93,11 +95,6 @@ class Camelot:
     def embedding(self) -> Tensor:
         """The model's table of tokens."""
         return cast(Tensor, self.model.get_input_embeddings().weight)
-
-    @property
-    def learned(self) -> bool:
-        """Whether positions are looked up in a table of fixed length."""
-        return all(layer.rotary is None for layer in self.layers)
 
     def session(self, *, watch: bool = False) -> Session:
         """New sequences, with an empty memory; `watch` keeps how much each slot was read, for `Session.view`.
@@ -146,20 +143,28 @@ class Camelot:
         if known is None or known() is not self:
             raise RuntimeError("memory is detached: attach(model) makes a new one")
 
-    def _check_layers(self) -> None:
-        config = self.config
-        if config.layers is not None and any(layer >= len(self.layers) for layer in config.layers):
-            raise ValueError(f"layers must be below {len(self.layers)}, got {list(config.layers)}")
+    def _check_causal(self) -> None:
         for layer in self.layers:
             if not getattr(layer.module, "is_causal", True):
                 raise ValueError(f"model must be causal, layer {layer.index} of {type(self.model).__name__} sees later tokens")
-            window = layer.sliding_window
-            merges = config.layers is None or layer.index in config.layers
-            if merges and window is not None and config.position == "fixed" and config.seen_at >= window:
-                raise ValueError(
-                    f"distance must be below the sliding window of {window} tokens of layer {layer.index}, got {config.seen_at}: "
-                    "it would never see its memory; leave the layer out of layers, or use position='mean'"
-                )
+
+    def _merging(self) -> frozenset[int]:
+        """The layers that the settings name; without any, those whose sliding window reaches back to a slot."""
+        config = self.config
+        chosen = range(len(self.layers)) if config.layers is None else config.layers
+        if any(number >= len(self.layers) for number in chosen):
+            raise ValueError(f"layers must be below {len(self.layers)}, got {list(chosen)}")
+        windows = {number: self.layers[number].sliding_window for number in chosen}
+        blind = {number: window for number, window in windows.items() if window is not None and config.nearest_slot >= window}
+        if blind and (config.layers is not None or len(blind) == len(windows)):
+            number, window = next(iter(blind.items()))
+            name = "distance" if config.position == "fixed" else "recent"
+            most, value = (window, config.seen_at) if config.position == "fixed" else (window - 1, config.recent)
+            raise ValueError(
+                f"{name} must be below {most} for the sliding window of {window} tokens of layer {number}, got {value}: it would "
+                "never see its slots; leave it out of layers where others see theirs"
+            )
+        return frozenset(windows) - frozenset(blind)
 
 
 COUPLED: WeakKeyDictionary[PreTrainedModel, ref[Camelot]] = WeakKeyDictionary()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self, get_args
 
 from attractor.memory.consolidated import Threshold, WriteRule, check_threshold
 from attractor.memory.consolidated.slots import Measure
+from attractor.memory.consolidated.writing import Familiar
 from attractor.validation import check_count, check_number
 
 ReadMode = Literal["all", "query", "key"]
@@ -25,13 +26,16 @@ class CamelotConfig:
     Attributes:
         slots: M, entries of each key-value head, exact ones included.
         window: L, tokens that the model sees at once.
-        recent: newest tokens that are kept exactly after each window; only tokens that leave them merge. 0: everything merges.
+        recent: newest tokens that are kept exactly after each window; only tokens that leave them merge. 0: everything merges. The
+            default is that of the default window; `recommended` keeps as many as its window holds.
         read: `"all"` attends to every slot; `"query"` to the `top_k` best slots of each query; `"key"` (the paper's) to those that
             the keys of the window, up to that of the query, find among the slots.
         top_k: slots for each query, or for each key.
         threshold: R, a token merges where its key's similarity to the best slot is above it: a number, in (-1, 1) for cosines and
-            below 0 for `"l2"`;
-            `"auto:0.5"` for the one at which half of a head's first tokens would have merged; None to never merge.
+            below 0 for `"l2"`; `"auto:0.5"` for the one at which half of a head's first tokens would have merged; None to never
+            merge.
+        familiar: what becomes of a token whose similarity is above it: `"merge"`, or `"drop"` to keep novel tokens only, for
+            comparison.
         measure: similarity of keys: `"cosine"`, `"dot"` or `"l2"`, minus the squared distance.
         centred: take the mean key from both sides before they are compared.
         sink_slots: the first tokens of a stream, which never merge, are never replaced and are always visible.
@@ -42,7 +46,8 @@ class CamelotConfig:
             that they came with, which is wrong in later windows and here for comparison only.
         distance: for `position="fixed"`. Default: the window.
         granularity: compare the keys of each `"head"`, or those of all heads of a `"layer"` joined.
-        layers: which layers, counted from 0, have slots; the others keep the recent tokens only. Default: all.
+        layers: which layers, counted from 0, have slots; the others keep the recent tokens only. Default: all but those with a
+            sliding window that ends among the recent tokens, or before `distance`: they would never see a slot.
         min_similarity: ignore what keys find with a similarity below it, for `read="key"`.
         chunk: tokens that are compared with the slots at once when they are written; 1 is exact.
 
@@ -62,6 +67,7 @@ class CamelotConfig:
     read: ReadMode = "all"
     top_k: int = 16
     threshold: float | str | None = 0.95
+    familiar: Familiar = "merge"
     measure: Measure = "cosine"
     centred: bool = False
     sink_slots: int = 4
@@ -77,7 +83,7 @@ class CamelotConfig:
     def __post_init__(self) -> None:
         for name, least in (("slots", 1), ("window", 1), ("recent", 0), ("top_k", 1), ("sink_slots", 0), ("chunk", 1)):
             object.__setattr__(self, name, check_count(name, getattr(self, name), least))
-        kinds = {"read": ReadMode, "measure": Measure, "position": Position, "granularity": Granularity}
+        kinds = {"read": ReadMode, "familiar": Familiar, "measure": Measure, "position": Position, "granularity": Granularity}
         for name, kind in kinds.items():
             if getattr(self, name) not in get_args(kind):
                 raise ValueError(f"{name} must be one of {get_args(kind)}, got {getattr(self, name)!r}")
@@ -101,7 +107,11 @@ class CamelotConfig:
         if self.min_similarity is not None:
             check_number("min_similarity", self.min_similarity)
         if self.layers is not None:
+            if not isinstance(self.layers, Iterable):
+                raise TypeError(f"layers must be a sequence of integers, got {type(self.layers).__name__}")
             object.__setattr__(self, "layers", tuple(check_count("layers", layer, 0) for layer in self.layers))
+            if not self.layers:
+                raise ValueError("layers must name at least one layer, got none")
 
     @classmethod
     def recommended(cls, slots: int = 512, window: int = 128, **settings: Any) -> Self:
@@ -135,6 +145,11 @@ class CamelotConfig:
         return self.slots - self.recent
 
     @property
+    def nearest_slot(self) -> int:
+        """How far back of a token the nearest slot can stand."""
+        return self.seen_at if self.position == "fixed" else self.recent + 1
+
+    @property
     def seen_at(self) -> int:
         """The distance of memory for `position="fixed"`."""
         return self.window if self.distance is None else self.distance
@@ -147,4 +162,4 @@ class CamelotConfig:
     @cached_property
     def rule(self) -> WriteRule:
         """How tokens are written."""
-        return WriteRule(self.measure, self.centred, self.chunk, self.limit.merges, self.limit.rate)
+        return WriteRule(self.measure, self.centred, self.chunk, self.limit.compares, self.limit.rate, self.familiar)

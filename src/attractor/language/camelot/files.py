@@ -31,6 +31,7 @@ MODEL = (
     "max_position_embeddings",
     "rope_parameters",
     "layer_types",
+    "sliding_window",
 )
 STATE = ("slots", "recent", "sink_slots", "measure", "centred", "position", "granularity", "layers")
 """Settings that decide what the state is; others only how it is read and written on."""
@@ -62,10 +63,10 @@ def read_session(path: Path, camelot: Camelot, groups: list[LayerGroup], device:
             other = theirs if isinstance(theirs, dict) else {}
             differ = [key for key in ours if ours[key] != other.get(key)]
             raise ValueError(f"path must hold a state for {name} at hand, {path} is one for other {', '.join(differ) or 'ones'}")
-    names = ("seen", "origin", "positions", "there")
+    names = ("seen", "origin", "positions", "newest", "there")
     parts = {name: tensors.get(f"timeline.{name}", torch.empty(0)).to(device) for name in names}
     batch = len(parts["seen"])
-    shapes = {tuple(parts["positions"].shape), tuple(parts["there"].shape)}
+    shapes = {tuple(parts[name].shape) for name in ("positions", "newest", "there")}
     if len(parts["origin"]) != batch or not batch or len(shapes) != 1 or parts["there"].dtype != torch.bool:
         raise ValueError(f"path must hold the state of a session, the sequences of {path} do not fit together")
     fresh = [LayerGroup(camelot.config, group.layers, merges=group.merges) for group in groups]

@@ -6,7 +6,7 @@ brings its own keys only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
@@ -54,12 +54,14 @@ class Stream:
         cache: counts the tokens.
         ends: tokens that end a row. Without any `generate` pads no row, whatever has stopped it.
         ended: asks what else stops a row.
+        found: how often the tokens since the slots were written last have found each slot, by layer.
         going: `(B,)` rows that have not ended; None before the first pass.
     """
 
     cache: Cache
     ends: Tensor
     ended: Ended
+    found: dict[int, Tensor] = field(default_factory=dict)
     going: Tensor | None = None
 
     @classmethod
@@ -86,6 +88,11 @@ class Stream:
             if self.ended.rows is not None:
                 self.going = self.going & ~self.ended.rows.to(ids.device)
         return there
+
+    def search_anew(self, rows: Tensor) -> None:
+        """The slots of `rows (B,)`, Boolean, are others now: forget what was found."""
+        for found in self.found.values():
+            found[rows.to(found.device)] = 0
 
 
 def setting(model: PreTrainedModel, options: dict[str, Any], name: str) -> Any:

@@ -15,8 +15,8 @@ def check_ids(input_ids: Tensor, attention_mask: Tensor | None, embedding: Tenso
     """
     if not isinstance(input_ids, Tensor):
         raise TypeError(f"input_ids must be a torch.Tensor, got {type(input_ids).__name__}")
-    if input_ids.is_floating_point() or input_ids.dtype == torch.bool:
-        raise TypeError(f"input_ids must hold integers, got {input_ids.dtype}")
+    if input_ids.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"input_ids must hold integers of 32 or 64 bits, got {input_ids.dtype}")
     if input_ids.dim() != 2 or not input_ids.numel():
         raise ValueError(f"input_ids must have shape (rows, tokens), got {tuple(input_ids.shape)}")
     if input_ids.device != embedding.device:

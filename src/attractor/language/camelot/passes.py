@@ -39,6 +39,8 @@ class Passes:
         self._replaced = 0
         self._pass: Pass | None = None
         self._own = False
+        # timeline and recent keys of each group, while the model's own calls look at them from elsewhere
+        self._home: tuple[Timeline, list[Tensor | None]] | None = None
         self._build()
 
     def _build(self) -> None:
@@ -46,7 +48,7 @@ class Passes:
         config = self.camelot.config
         alike: dict[Any, list[AttentionLayer]] = {}
         for layer in self.camelot.layers:
-            merges = config.layers is None or layer.index in config.layers
+            merges = layer.index in self.camelot.merging
             rotary = None if layer.rotary is None else layer.rotary.key
             device = next(layer.module.parameters()).device
             alike.setdefault((layer.heads, layer.key_dim, layer.value_dim, rotary, device, merges), []).append(layer)
@@ -71,6 +73,7 @@ class Passes:
 
     def close(self) -> None:
         """Let the model be as it was; the state of the session stays."""
+        self._come_back()
         closing, self._closing = self._closing, None
         if closing is not None:
             closing.close()
@@ -96,12 +99,13 @@ class Passes:
         return self._run(ids, torch.arange(ids.shape[1], device=ids.device) < lengths[:, None], model)
 
     @torch.no_grad()
-    def _run(self, ids: Tensor, there: Tensor, model: nn.Module) -> Any:
+    def _run(self, ids: Tensor, there: Tensor, model: nn.Module, found: dict[int, Tensor] | None = None) -> Any:
+        self._come_back()
         self._make_room(there)
         positions = self._positions(ids.shape[1])
         self._own = True
         try:
-            self._pass = Pass(positions, self._current(), True, there, self._current().origin, there)
+            self._pass = Pass(positions, self._current(), True, there, self._current().origin, there, found=found)
             return model(input_ids=ids, position_ids=positions, use_cache=False)
         finally:
             self._own = False
@@ -134,6 +138,20 @@ class Passes:
             group.shift(timeline, origin)
         self.timeline = replace(timeline, origin=origin)
 
+    def _look_from(self, origin: Tensor) -> None:
+        """Move the origin until `_come_back`."""
+        if not torch.equal(origin, self._current().origin):
+            self._home = self._current(), [group.keys for group in self.groups]
+            self._move(origin)
+
+    def _come_back(self) -> None:
+        if self._home is not None:
+            self.timeline, keys = self._home
+            for group, kept in zip(self.groups, keys, strict=True):
+                group.keys = kept
+                group.look_anew()
+            self._home = None
+
     def _before(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
@@ -162,40 +180,52 @@ class Passes:
                 "options must let model.generate run the model once for each token: any other pass would be remembered as text"
             )
         there = self.stream.step(ids)
+        self._come_back()
         self._make_room(there)
         given["position_ids"], given["attention_mask"] = self._positions(ids.shape[1]), None
-        return Pass(given["position_ids"], self._current(), True, there, self._current().origin, there)
+        found = self.stream.found
+        return Pass(given["position_ids"], self._current(), True, there, self._current().origin, there, found=found)
 
     def _foreign(self, given: dict[str, Any]) -> Pass:
         """A call of the model that is not the session's: it reads the memory, further on in the text."""
-        timeline = self._current()
         cache = given.get("past_key_values")
         if isinstance(cache, QuantizedCache):
             raise ValueError("past_key_values must not be a quantised cache in a session: leave cache_implementation out")
         tokens = given["input_ids"] if given.get("input_ids") is not None else given["inputs_embeds"]
         batch, count = tokens.shape[:2]
-        if batch % len(timeline.seen):
-            raise ValueError(f"input_ids must have {len(timeline.seen)} rows, or several for each, got {batch}")
-        rows = None
-        if batch != len(timeline.seen):
-            rows = torch.arange(len(timeline.seen), device=timeline.seen.device).repeat_interleave(batch // len(timeline.seen))
-            timeline = timeline.take(rows)
+        sequences = len(self._current().seen)
+        if batch % sequences:
+            raise ValueError(f"input_ids must have {sequences} rows, or several for each, got {batch}")
         past = 0 if cache is None else cache.get_seq_length()
         positions = given.get("position_ids")
         if positions is None:
             positions = torch.arange(past, past + count, device=tokens.device)[None]
-        positions = positions + (timeline.seen - timeline.origin)[:, None]
-        context = self.camelot.context
-        if context is not None and self.camelot.learned and int(positions.max()) >= context:
+        if not past:
+            self._come_back()
+        origin = self._current().origin if past else self._origin_before(int(positions.max()) + 1)
+        rows = torch.arange(sequences, device=origin.device).repeat_interleave(batch // sequences)
+        positions, context = positions + (self._current().seen - origin)[rows, None], self.camelot.context
+        if context is not None and int(positions.max()) >= context:
             raise ValueError(
-                f"input_ids must fit into the model's context of {context} tokens after what was read, got position "
-                f"{int(positions.max())}: use session.generate, or attach with position='fixed'"
+                f"input_ids must fit into the model's context of {context} tokens after what is kept exactly, got position "
+                f"{int(positions.max())}: session.generate and session.feed go on without end"
             )
+        self._look_from(origin)
+        timeline = self._current().take(rows)
         given["position_ids"] = positions
         mask = given.get("attention_mask")
         there = mask.bool() if isinstance(mask, Tensor) and mask.dim() == 2 else None
         new = torch.ones(batch, count, dtype=torch.bool, device=tokens.device) if there is None else there[:, -count:]
-        return Pass(positions, timeline, False, new, self._current().origin, there, rows)
+        return Pass(positions, timeline, False, new, self._current().origin, there, None if batch == sequences else rows)
+
+    def _origin_before(self, count: int) -> Tensor:
+        """The origin `(B,)` from which `count` more tokens fit into the model's context: half of what they leave is for the text
+        before them, as much as is kept exactly at least, and half for what will follow."""
+        timeline, context = self._current(), self.camelot.context
+        if context is None:
+            return timeline.origin
+        beyond = timeline.seen - timeline.origin + count > context
+        return torch.where(beyond, timeline.seen - timeline.exact.clamp_min((context - count) // 2), timeline.origin)
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """After the model has run: remember its tokens, in all layers or in none."""
@@ -212,10 +242,12 @@ class Passes:
         else:
             keep = max(config.recent, config.window)
             limit = keep + config.window
-        step = self._current().step(current.new, keep, limit)
+        step = self._current().step(current.new, current.newest, keep, limit)
         for group in self.groups:
             new = [reader.new for reader in self.readers if reader.group is group]
             group.commit([each for each in new if each is not None], self._current(), step)
+        if self.stream is not None:
+            self.stream.search_anew(step.leave.there.any(1))
         self.timeline = step.after
         if config.position == "fixed":
             exact = self.timeline.exact
@@ -227,16 +259,15 @@ class Passes:
         ids = (result if isinstance(result, Tensor) else result.sequences)[:, -1:]
         there = self.stream.step(ids)
         if bool(there.any()):
-            self._run(ids, there, self.camelot.model.get_decoder())
+            self._run(ids, there, self.camelot.model.get_decoder(), self.stream.found)
 
     def _evict(self) -> None:
         """After generation: let all but the recent tokens go into the slots."""
         timeline = self._current()
         if not self.groups or self.groups[0].keys is None:
             return
-        step = timeline.step(
-            timeline.there.new_zeros(len(timeline.seen), 0), self.camelot.config.recent, self.camelot.config.recent
-        )
+        keep, nothing = self.camelot.config.recent, timeline.seen.new_zeros(())
+        step = timeline.step(timeline.there.new_zeros(len(timeline.seen), 0), nothing, keep, keep)
         for group in self.groups:
             group.commit([], timeline, step)
         self.timeline = step.after

@@ -50,9 +50,17 @@ class Rotary:
     def tables(self, positions: Tensor, newest: Tensor, dtype: torch.dtype = torch.float32) -> Tables:
         """Cosines and sines at `positions (n, T)`, which may be fractions, rounded to `dtype` and given in float32.
 
-        `newest` is the position of the newest token: it decides the frequencies of models that adapt them to the length.
+        `newest` is the furthest position of the pass, one or `(n, T)` for vectors of several: it decides the frequencies of models
+        that adapt them to the length.
         """
-        asked = torch.cat([positions.float().reshape(1, -1), newest.float().reshape(1, 1)], 1)
+        if newest.dim() and self.varies:
+            order, (moments, counts) = newest.flatten().argsort(), newest.unique(return_counts=True)
+            parts = zip(positions.flatten()[order].split(counts.tolist()), moments, strict=True)
+            made = [self.tables(part[None], moment, dtype) for part, moment in parts]
+            back = order.argsort()
+            together = [torch.cat(each, 1)[0, back].view(*positions.shape, -1) for each in zip(*made, strict=True)]
+            return together[0], together[1]
+        asked = torch.cat([positions.float().reshape(1, -1), newest.max().float().reshape(1, 1)], 1)
         like = torch.zeros(1, dtype=dtype, device=positions.device)
         first = next(iter(inspect.signature(self.source.forward).parameters))
         cos, sin = self.source.forward(**{first: like, "position_ids": asked, **self.settings})

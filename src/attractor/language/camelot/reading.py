@@ -33,6 +33,8 @@ class Pass:
         local: `(b, kv)` which of the keys of this pass and of its cache are tokens that are there; None for all.
         rows: `(b,)` of the memory, where rows share one; None where each has its own.
         origin: `(B,)` of the memory's rows.
+        found: `(b, H or 1, 1, M)` how often earlier passes of the same window have found each slot, by layer; None where this pass
+            is a window.
     """
 
     positions: Tensor
@@ -42,6 +44,7 @@ class Pass:
     origin: Tensor
     local: Tensor | None = None
     rows: Tensor | None = None
+    found: dict[int, Tensor] | None = None
     made: dict[Any, Tables] = field(default_factory=dict)
 
     @property
@@ -141,7 +144,8 @@ class LayerReader:
         if window is not None and config.position == "fixed":
             shown = shown & (config.seen_at < window)
         elif window is not None:
-            places = (held.positions - current.timeline.origin.to(held.positions)[:, None, None]).clamp_min(0)
+            # as far as they are in the text, also where they are shown nearer
+            places = held.positions - current.timeline.origin.to(held.positions)[:, None, None]
             shown = shown & (current.positions.to(places.device)[:, None, None, :, None] - places[:, :, None, None] < window)
         weight = held.weight[:, :, None, None]
         pinned = torch.arange(held.weight.shape[-1], device=weight.device) < config.sink_slots
@@ -166,7 +170,7 @@ class LayerReader:
         return torch.where(shown, 0.0, torch.finfo(torch.float32).min).to(held.keys.device)
 
     def _found(self, key: Tensor, current: Pass) -> Tensor:
-        """How often the keys up to that of each query have found each slot, `(b, H or 1, q, M)`."""
+        """How often the keys of the window, up to that of each query, have found each slot, `(b, H or 1, q, M)`."""
         rotary, config, queries = self.group.rotary, self.group.config, current.positions.shape[1]
         bare = key if rotary is None else rotary.undo(key, current.tables(rotary, key.shape[2], key))
         if current.rows is not None:
@@ -177,7 +181,11 @@ class LayerReader:
         if current.local is not None:
             valid = valid & current.local.to(valid.device)[:, None, -key.shape[2] :, None]
         hits = torch.zeros(*slot.shape[:-1], config.merged, device=key.device).scatter_(-1, slot, valid.float())
-        return running_counts(hits)[:, :, -queries:]
+        counts = running_counts(hits)[:, :, -queries:]
+        if current.found is not None:
+            counts = counts + current.found.get(self.layer.index, 0)
+            current.found[self.layer.index] = counts[:, :, -1:]
+        return counts
 
 
 def running_counts(hits: Tensor) -> Tensor:

@@ -22,8 +22,9 @@ class Session(Passes):
     """Sequences of a batch, and what every layer remembers of them. Made by `Camelot.session()`; use it in a `with` block.
 
     While it is open, `feed`, `logits`, `remember` and `generate` read and write the memory. The model's own calls,
-    `model(...)` and `model.generate(...)`, read it too, with positions that go on where the text stopped, and leave it as it is.
-    After the block the state is still there and the session can be opened again.
+    `model(...)` and `model.generate(...)`, read it too and leave it as it is. Their positions go on where the text stopped; where
+    the model's context ends before their first tokens do, the text is seen from nearer. They must fit into the context beside the
+    tokens that are kept exactly. After the block the state is still there and the session can be opened again.
 
     Args:
         camelot: the model and the settings.
@@ -114,7 +115,8 @@ class Session(Passes):
     def generate(self, input_ids: Tensor, attention_mask: Tensor | None = None, **options: Any) -> Any:
         """Go on with a prompt and remember both, in bounded memory however long the text.
 
-        The newest one to two windows stay exact while tokens are made; older ones go into the slots.
+        The newest one to two windows stay exact while tokens are made; older ones go into the slots, a window at a time. What keys
+        have found (`read="key"`) is seen until then by the tokens that follow.
 
         Args:
             input_ids: `(B, T)`, the prompt, of any length.
@@ -133,8 +135,11 @@ class Session(Passes):
         if not bool(mask[:, -1].all()):
             raise ValueError("attention_mask must be 1 in the last column: put the padding of prompts before them")
         context = self.camelot.context
-        if context is not None and self.camelot.config.recent + 2 * size > context:
-            raise ValueError(f"window must leave room for two of it beside the recent tokens in a context of {context}, got {size}")
+        kept = max(self.camelot.config.recent, size)
+        if context is not None and kept + 2 * size > context:
+            raise ValueError(
+                f"window must leave room for two of it beside {kept} exact tokens in a context of {context}, got {size}"
+            )
         self.stream = Stream.of(self.camelot.model, ids.shape[1] - 1, options)
         try:
             if ids.shape[1] > 1:
@@ -149,7 +154,7 @@ class Session(Passes):
 
     def reset(self) -> None:
         """Forget everything, the number of sequences included."""
-        self.timeline = None
+        self.timeline = self._home = None
         self._replaced += 1
         self._build()
         if self._closing is not None:
@@ -159,14 +164,19 @@ class Session(Passes):
         """Keep copies of `rows (n,)` of the batch, in this order: beams that are chosen, or one text for several rows.
 
         Raises:
+            TypeError: rows that are no integers.
             ValueError: nothing is remembered yet, or a row that there is not.
         """
         if self.timeline is None:
             raise ValueError("rows cannot be taken of a session that has read nothing")
-        rows = torch.as_tensor(rows, dtype=torch.int64, device=self.timeline.seen.device)
+        rows = torch.as_tensor(rows, device=self.timeline.seen.device)
+        if rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
+            raise TypeError(f"rows must hold integers, got {rows.dtype}")
+        rows = rows.long()
         if rows.dim() != 1 or not len(rows) or not bool(((rows >= 0) & (rows < len(self.timeline.seen))).all()):
             raise ValueError(f"rows must be numbers from 0 to {len(self.timeline.seen) - 1}, got {rows.tolist()}")
         self._replaced += 1
+        self._come_back()
         self.timeline = self.timeline.take(rows)
         for group in self.groups:
             group.take(rows)
@@ -179,6 +189,7 @@ class Session(Passes):
         """
         if self.timeline is None or any(group.keys is None for group in self.groups):
             raise ValueError("session has read nothing that could be saved")
+        self._come_back()
         write_session(Path(path), self.camelot, self.timeline, self.groups)
 
     def load(self, path: str | Path) -> None:
@@ -190,6 +201,7 @@ class Session(Passes):
         """
         device = self.camelot.embedding.device
         self.timeline = read_session(Path(path), self.camelot, self.groups, device)
+        self._home = None
         self._replaced += 1
 
     def _checked(self, input_ids: Tensor, attention_mask: Tensor | None, window: int | None) -> tuple[Tensor, Tensor, int]:

@@ -6,8 +6,9 @@ has slots of merged tokens, whose keys are not rotated, and the newest tokens as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,9 @@ from attractor.language.camelot.config import CamelotConfig
 from attractor.language.camelot.positions import Rotary
 from attractor.language.camelot.timeline import Step, Timeline
 from attractor.memory.consolidated import Slots, write
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Remembered(NamedTuple):
@@ -38,6 +42,11 @@ class Seen:
     keys: Tensor
     values: Tensor
     stale: Tensor | None
+
+
+def lasting(method: Callable[P, T]) -> Callable[P, T]:
+    """What the method makes can be changed later, also where it is called in inference mode."""
+    return torch.inference_mode(False)(torch.no_grad()(method))
 
 
 class LayerGroup:
@@ -83,6 +92,7 @@ class LayerGroup:
             slots |= {"recent.keys": self.keys, "recent.values": self.values}
         return slots
 
+    @lasting
     def restore(self, tensors: dict[str, Tensor], batch: int, like: Tensor, *, anew: bool) -> None:
         """Take over what `tensors()` gave for `batch` sequences, to the device and precision of `like`; `anew` with the thresholds
         that the settings say.
@@ -107,10 +117,11 @@ class LayerGroup:
             raise ValueError(f"path must hold a state of {expected}, got {shapes}")
         self.keys, self.values = (tensors[f"recent.{name}"].to(like) for name in ("keys", "values"))
         if empty is not None:
-            given = {name: tensors[f"slots.{name}"].to(value) for name, value in empty.tensors().items()}
+            given = {name: tensors[f"slots.{name}"].to(value, copy=True) for name, value in empty.tensors().items()}
             self.slots = empty.filled(given | {"threshold": empty.threshold} if anew else given)
         self.seen = None
 
+    @lasting
     def take(self, rows: Tensor) -> None:
         """Keep copies of these rows of the batch."""
         if self.slots is not None:
@@ -119,6 +130,7 @@ class LayerGroup:
             self.keys, self.values = (each.index_select(0, rows.to(each.device)) for each in (self.keys, self.values))
         self.seen = None
 
+    @lasting
     def commit(self, new: list[tuple[Tensor, Tensor]], before: Timeline, step: Step) -> None:
         """Take in what the layers handed over, `(B, H, T, D)` each: let the oldest exact tokens go into the slots."""
         parts = [tuple(torch.cat(list(each), 1) for each in zip(*new, strict=True))] if new else []
@@ -136,18 +148,21 @@ class LayerGroup:
     def shift(self, timeline: Timeline, origin: Tensor) -> None:
         """Move on to another origin `(B,)`: recent keys are rotated anew, and the slots when they are read next."""
         if self.rotary is not None and self.keys is not None and self.keys.shape[2]:
-            place = timeline.positions.to(self.keys.device)
+            place, newest = (each.to(self.keys.device) for each in (timeline.positions, timeline.newest))
             old, new = (place - each.to(place)[:, None] for each in (timeline.origin, origin))
-            newest = torch.maximum(old.max(), new.max())
             bare = self.rotary.undo(self.keys, self.rotary.tables(old, newest, self.keys.dtype))
             self.keys = self.rotary.rotate(bare, self.rotary.tables(new, newest, self.keys.dtype)).to(self.keys.dtype)
+        self.look_anew()
+
+    def look_anew(self) -> None:
+        """The slots stand elsewhere now, as seen from the model's position 0."""
         if self.seen is not None and self.config.position == "mean":
             self.seen.stale = None
 
     def begin(self) -> None:
         """Before a pass through the model: frequencies that depend on the length of the text may be others now."""
-        if self.seen is not None and self.rotary is not None and self.rotary.varies and self.config.position == "mean":
-            self.seen.stale = None
+        if self.rotary is not None and self.rotary.varies:
+            self.look_anew()
 
     def similarity(self, index: int, keys: Tensor) -> Tensor:
         """Similarity `(B, H or 1, T, M)` of keys `(B, H, T, D)` of layer number `index`, not rotated, to its slots; -inf where
@@ -186,7 +201,7 @@ class LayerGroup:
             self.slots = self._empty(len(keys), device)
         if self.rotary is not None:
             places = (step.positions - before.origin[:, None]).to(device)
-            keys = self.rotary.undo(keys, self.rotary.tables(places, places.max(), keys.dtype))
+            keys = self.rotary.undo(keys, self.rotary.tables(places, step.newest.to(device), keys.dtype))
         if self.joined:
             keys, values = self._join(keys), self._join(values)
         number = self.slots.written.clone()
@@ -195,6 +210,7 @@ class LayerGroup:
         if self.seen is not None and self.seen.stale is not None:
             self.seen.stale = None if self.joined else self.seen.stale | (self.slots.last >= number[..., None])
 
+    @lasting
     def _up_to_date(self, slots: Slots, dtype: torch.dtype, origin: Tensor, newest: Tensor) -> Seen:
         """The slots as they are seen now; only those that have changed are rotated again."""
         if self.seen is None or self.seen.stale is None:

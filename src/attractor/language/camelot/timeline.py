@@ -37,19 +37,21 @@ class Timeline:
         seen: `(B,)` tokens read so far.
         origin: `(B,)` the position that the model is told is 0.
         positions: `(B, R)` of the tokens kept exactly.
+        newest: `(B, R)` the furthest position that the model was told in the pass in which they were read.
         there: `(B, R)` which of those columns hold a token.
     """
 
     seen: Tensor
     origin: Tensor
     positions: Tensor
+    newest: Tensor
     there: Tensor
 
     @classmethod
     def start(cls, batch: int, device: torch.device) -> Self:
         """`batch` sequences that have read nothing."""
-        nothing = torch.zeros(batch, dtype=torch.int64, device=device)
-        return cls(nothing, nothing.clone(), nothing.new_zeros(batch, 0), torch.zeros(batch, 0, dtype=torch.bool, device=device))
+        nothing, columns = (torch.zeros(shape, dtype=torch.int64, device=device) for shape in ((batch,), (batch, 0)))
+        return cls(nothing, nothing.clone(), columns, columns.clone(), columns.bool())
 
     @property
     def exact(self) -> Tensor:
@@ -64,23 +66,27 @@ class Timeline:
         """A copy with these rows."""
         return Timeline(*(getattr(self, field.name).index_select(0, rows) for field in fields(self)))
 
-    def step(self, new: Tensor, keep: int, limit: int) -> Step:
-        """What happens once the tokens `new (B, T)`, True where there is one, are read: of the exact tokens, where there are more
-        than `limit`, the oldest leave until `keep` are left."""
-        positions = torch.cat([self.positions, self.ahead(new.shape[1])], 1)
+    def step(self, new: Tensor, newest: Tensor, keep: int, limit: int) -> Step:
+        """What happens once the tokens `new (B, T)`, True where there is one, are read in a pass that goes up to `newest ()`: of
+        the exact tokens, where there are more than `limit`, the oldest leave until `keep` are left."""
+        # padding stands where the token before it does, no further than the pass went
+        positions = torch.cat([self.positions, self.seen[:, None] + new.cumsum(1) - 1], 1)
+        passes = torch.cat([self.newest, newest.to(self.newest).expand(new.shape)], 1)
         there = torch.cat([self.there, new], 1)
         count = there.sum(1, keepdim=True)
         leaving = there & (there.cumsum(1) <= torch.where(count > limit, count - keep, 0))
         leave, stay = choose(leaving), choose(there & ~leaving)
-        after = Timeline(self.seen + new.sum(1), self.origin, stay.of(positions), stay.there)
-        return Step(leave, leave.of(positions), None if bool((there & ~leaving).all()) else stay, after)
+        after = Timeline(self.seen + new.sum(1), self.origin, stay.of(positions), stay.of(passes), stay.there)
+        return Step(leave, leave.of(positions), leave.of(passes), None if bool((there & ~leaving).all()) else stay, after)
 
 
 class Step(NamedTuple):
-    """Which of the exact and the new tokens leave, at which `positions (B, n)`; which stay, None for all; and the state after."""
+    """Which of the exact and the new tokens leave, at which `positions (B, n)`, read in passes up to `newest (B, n)`; which stay,
+    None for all; and the state after."""
 
     leave: Chosen
     positions: Tensor
+    newest: Tensor
     stay: Chosen | None
     after: Timeline
 

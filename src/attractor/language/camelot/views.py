@@ -49,7 +49,7 @@ def slot_view(reader: LayerReader) -> SlotView:
     if group.slots is None:
         raise ValueError(
             f"layer {reader.layer.index} has no slots"
-            + (" yet: every token is recent" if group.merges else ", by the setting layers")
+            + (" yet: every token is recent" if group.merges else ", by the settings or as its sliding window would see none")
         )
     slots = group.part(reader.place)
     recent = 0 if group.keys is None else group.keys.shape[2]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from attractor.memory.base import IfPresent, Memory, register
-from attractor.memory.consolidated.slots import MEASURES, Measure, Slots
+from attractor.memory.consolidated.slots import Measure, Slots, check_measure
 from attractor.memory.consolidated.threshold import check_threshold
 from attractor.memory.consolidated.writing import WriteRule, write
 from attractor.memory.recall import Recall
@@ -50,12 +50,12 @@ class ConsolidatedMemory(Memory):
         dim: width of a pattern.
         slots: M, how many slots.
         threshold: R, a pattern merges where its similarity to the best slot is above it: a number, in (-1, 1) for cosines and
-            below 0 for `"l2"`;
-            `"auto:0.5"` to choose one by which half of the first patterns would have merged; None to never merge.
+            below 0 for `"l2"`; `"auto:0.5"` for one by which half of the first patterns would have merged; None to never merge.
         measure: similarity of a pattern with a slot when it is stored: `"cosine"`, `"dot"` or `"l2"`, minus the squared distance.
         beta: inverse temperature of a read.
-        chunk: patterns that are compared with the slots at once. 1 stores one after the other; more is faster, and differs only
-            where patterns of one chunk meet: they resemble each other, or one replaces the slot that a later one would match.
+        chunk: patterns that are compared with the slots at once. 1 stores one after the other; more is faster, and can differ where
+            patterns of one chunk meet: they resemble each other or one slot, one replaces the slot that a later one matches, or
+            more are novel than there are slots to replace.
 
     Raises:
         TypeError, ValueError: a width, number or chunk below 1, a threshold or measure that there is not.
@@ -81,8 +81,7 @@ class ConsolidatedMemory(Memory):
         chunk: int = 32,
     ):
         super().__init__()
-        if measure not in MEASURES:
-            raise ValueError(f"measure must be one of {MEASURES}, got {measure!r}")
+        check_measure(measure)
         self.dim, self.slots = check_count("dim", dim), check_count("slots", slots)
         self.threshold, self.measure = threshold, measure
         self.beta = check_positive("beta", beta)
@@ -91,7 +90,7 @@ class ConsolidatedMemory(Memory):
         if chosen.rate is not None and self.slots < 2:
             raise ValueError(f"slots must be at least 2 for the threshold {threshold!r}, got {slots}: it compares first patterns")
         self._limit = chosen.value
-        self._rule = WriteRule(measure, chunk=self.chunk, merges=chosen.merges, rate=chosen.rate)
+        self._rule = WriteRule(measure, chunk=self.chunk, compares=chosen.compares, rate=chosen.rate)
         self._held: Slots | None = None
         # whether values were stored beside the patterns
         self._paired = False
@@ -163,8 +162,7 @@ class ConsolidatedMemory(Memory):
             raise ValueError(
                 f"values must be given {'with every pattern' if self._paired else 'from the first pattern on or never'}"
             )
-        if held is None:
-            held = self._empty(patterns, rows.shape[1])
+        held = self._empty(patterns, rows.shape[1]) if held is None else held
         first = int(held.written)
         numbers = torch.arange(first, first + len(patterns), device=patterns.device)
         write(held, patterns.detach(), rows.detach(), numbers, rule=self._rule)
@@ -253,7 +251,7 @@ class ConsolidatedMemory(Memory):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> ConsolidatedMemory:
         super()._apply(fn, recurse)
         if self._held is not None:
-            self._held = self._held.map(fn)
+            self._held = self._held.moved(fn)
         return self
 
     def _slots(self) -> Slots:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import torch
 from torch import Tensor
 
+from attractor.validation import check_count
+
 Measure = Literal["cosine", "dot", "l2"]
-MEASURES = ("cosine", "dot", "l2")
+MEASURES = get_args(Measure)
 
 
 @dataclass(eq=False)
@@ -63,7 +65,18 @@ class Slots:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> Self:
-        """`slots` empty slots for each entry of the leading dimensions `lead`; `threshold=None` never merges."""
+        """`slots` empty slots for each entry of the leading dimensions `lead`; `threshold=None` never merges.
+
+        Raises:
+            TypeError, ValueError: a number or width below 1, no slot that is not pinned, or a threshold that is not finite.
+        """
+        for name, count in (("slots", slots), ("key_dim", key_dim), ("value_dim", value_dim)):
+            check_count(name, count)
+        check_count("pinned", pinned, 0)
+        if pinned >= slots:
+            raise ValueError(f"pinned must be below the {slots} slots, got {pinned}")
+        if threshold is not None and not math.isfinite(threshold):
+            raise ValueError(f"threshold must be finite, or None to never merge, got {threshold!r}")
         zeros, nothing = torch.zeros(*lead, slots, dtype=dtype, device=device), torch.zeros(lead, dtype=torch.int64, device=device)
         return cls(
             keys=zeros.new_zeros(*lead, slots, key_dim),
@@ -99,7 +112,7 @@ class Slots:
 
     @property
     def evicted(self) -> Tensor:
-        """`(...)` tokens written that are in no slot any more."""
+        """`(...)` tokens written that are in no slot: replaced, or dropped."""
         return self.written - self.counts.sum(-1)
 
     @property
@@ -135,9 +148,24 @@ class Slots:
         """The slots with every tensor changed."""
         return self.filled({name: change(value) for name, value in self.tensors().items()})
 
+    def moved(self, change: Callable[[Tensor], Tensor]) -> Slots:
+        """The slots as the `.to(...)` of a module changes them, in float32 or better whatever is asked for."""
+
+        def kept(value: Tensor) -> Tensor:
+            after = change(value)
+            wide = torch.promote_types(after.dtype, torch.float32) if after.is_floating_point() else after.dtype
+            return after if after.dtype == wide else value.to(after.device, wide)
+
+        return self.map(kept)
+
     def filled(self, tensors: Mapping[str, Tensor]) -> Slots:
         """Slots with these tensors, by name."""
         return Slots(**tensors, pinned=self.pinned)
+
+
+def check_measure(measure: str) -> None:
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {MEASURES}, got {measure!r}")
 
 
 def compared(theirs: Tensor, ours: Tensor, measure: Measure) -> Tensor:

@@ -19,8 +19,8 @@ class Threshold(NamedTuple):
     rate: float | None
 
     @property
-    def merges(self) -> bool:
-        """Whether tokens ever merge."""
+    def compares(self) -> bool:
+        """Whether tokens are told apart at all."""
         return self.value is not None or self.rate is not None
 
 

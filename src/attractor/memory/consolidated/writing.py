@@ -4,25 +4,32 @@
    `K <- (c K + k) / (c + 1)`, `V <- (c V + v) / (c + 1)`, `c <- c + 1`;
  else the token takes an empty slot, or the one that was changed longest ago: `K <- k`, `V <- v`, `c <- 1`.
 
-In chunks, similarities are taken once for the whole chunk, novel tokens that resemble an earlier novel one merge with it, and the
-r-th of the others goes to the r-th oldest slot that the chunk has not merged with. A chunk of one token is the rule above to the
-letter. The two agree where the tokens of a chunk do not meet: no two in one slot by way of its moved mean, no novel one like
-another or in place of a slot that a later one would match.
+A chunk of one token is this rule to the letter. In larger ones similarities are taken once for the whole chunk, novel tokens that
+resemble an earlier novel one are taken as that one is, and the r-th of the others goes to the r-th oldest slot that no token of the
+chunk has merged with. What more are novel than there are such slots is written behind the chunk, one by one. The result is the same
+where the tokens of a chunk do not meet:
+ - no mean that one of them has moved, of a slot or of all keys, decides what another one does;
+ - none resembles an earlier novel one;
+ - none takes the slot that a later one matches, nor are more novel than there are slots to take.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from attractor.memory.consolidated.slots import Measure, Slots, compared
+from attractor.memory.consolidated.slots import Measure, Slots, check_measure, compared
+from attractor.validation import check_count, finite
 
+Familiar = Literal["merge", "drop"]
 CALIBRATION = 256
 """Tokens that a store keeps unmerged before it chooses its threshold."""
 STORES_AT_ONCE = 128
+BLOCK = 32
+"""Tokens written one by one whose similarities are taken together."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,29 @@ class WriteRule:
         measure: the similarity.
         centred: take the mean key from both sides before they are compared.
         chunk: tokens that are compared with the slots at once; 1 is exact.
-        merges: False keeps every token by itself, first in, first out.
-        rate: share of tokens that are to merge: the threshold of each store is chosen once, from its first tokens.
+        compares: False takes every token for a novel one: first in, first out.
+        rate: share of tokens that are to be familiar: the threshold of each store is chosen once, from its first tokens.
+        familiar: what becomes of a token that resembles a slot: `"merge"` takes it into the means, `"drop"` changes nothing: slots
+            hold novel tokens only, as they came.
+
+    Raises:
+        TypeError, ValueError: a setting that is not as above.
     """
 
     measure: Measure = "cosine"
     centred: bool = False
     chunk: int = 32
-    merges: bool = True
+    compares: bool = True
     rate: float | None = None
+    familiar: Familiar = "merge"
+
+    def __post_init__(self) -> None:
+        check_measure(self.measure)
+        check_count("chunk", self.chunk)
+        if self.rate is not None and not 0 < self.rate < 1:
+            raise ValueError(f"rate must be in (0, 1) or None, got {self.rate!r}")
+        if self.familiar not in get_args(Familiar):
+            raise ValueError(f"familiar must be one of {get_args(Familiar)}, got {self.familiar!r}")
 
 
 class Tokens(NamedTuple):
@@ -75,6 +96,9 @@ def write(
         mask: `(..., T)`, True where a token is to be written. Default: everywhere.
         rule: how.
 
+    Raises:
+        ValueError: keys or values of another shape, or one to be written that is NaN or infinite; nothing is written then.
+
     Example:
         >>> slots = Slots.empty((), slots=3, key_dim=2, value_dim=1, threshold=0.9)
         >>> keys = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])
@@ -86,45 +110,71 @@ def write(
     count, tokens = len(flat.written), keys.shape[-2]
     if mask is None:
         mask = torch.ones(*slots.lead, tokens, dtype=torch.bool, device=keys.device)
+    mask = mask.expand(*slots.lead, tokens)
+    for name, vectors, held in (("keys", keys, slots.keys), ("values", values, slots.values)):
+        if vectors.shape != (expected := (*slots.lead, tokens, held.shape[-1])):
+            raise ValueError(f"{name} must have shape {expected}, got {tuple(vectors.shape)}")
+        if not finite(vectors) and not bool((vectors.isfinite().all(-1) | ~mask).all()):
+            raise ValueError(f"{name} must be finite where they are written, got NaN or infinity")
     dtype = slots.keys.dtype
     given = Tokens(
         keys.to(dtype).reshape(count, tokens, -1),
         values.to(dtype).reshape(count, tokens, -1),
         positions.to(dtype).expand(*slots.lead, tokens).reshape(count, tokens),
-        mask.expand(*slots.lead, tokens).reshape(count, tokens),
+        mask.reshape(count, tokens),
     )
-    # what never merges needs no comparison: as many at once as there are places
-    size = rule.chunk if rule.merges else slots.counts.shape[-1] - slots.pinned
+    singly = rule.compares and rule.chunk == 1
+    # what is not compared is written as much at once as there are places
+    size = (BLOCK if singly else rule.chunk) if rule.compares else slots.counts.shape[-1] - slots.pinned
     start, waiting = 0, calibrate(flat, rule)
     while start < tokens:
         # no further than to where a threshold is chosen: what comes behind it is compared
         stop = start + min(size, waiting or size)
-        write_chunk(flat, given.part(slice(start, stop)), rule)
+        (write_singly if singly else write_chunk)(flat, given.part(slice(start, stop)), rule)
         start, waiting = stop, calibrate(flat, rule) if waiting else 0
+
+
+def write_singly(slots: Slots, tokens: Tokens, rule: WriteRule) -> None:
+    """Write one token after the other into slots with one leading dimension."""
+    rows = torch.arange(len(tokens.mask), device=tokens.mask.device)
+    scores = slots.similarity(tokens.keys, rule.measure, centred=rule.centred)
+    for column in tokens.mask.any(0).nonzero().flatten().tolist():
+        one = tokens.part(slice(column, column + 1))
+        if rule.centred:
+            # the mean of all keys has moved, and with it every similarity
+            scores[:, column] = slots.similarity(one.keys, rule.measure, centred=True)[:, 0]
+            follow_centre(slots, one.keys, one.mask)
+        best, nearest = scores[:, column].masked_fill(~slots.movable, -torch.inf).max(-1, keepdim=True)
+        familiar = one.mask & (best > slots.threshold[:, None])
+        target = torch.where(familiar, nearest, ages(slots, replaceable(slots)).argmin(-1, keepdim=True))
+        number = slots.written[:, None].clone()
+        if rule.familiar == "merge":
+            merge(slots, one, number, familiar, target)
+        place(slots, one, number, one.mask & ~familiar, target)
+        slots.written += one.mask[:, 0]
+        # for the tokens behind, one slot of each store has changed, if any
+        behind, changed = slice(column + 1, None), slots.keys[rows[:, None], target]
+        scores[rows, behind, target[:, 0]] = compared(tokens.keys[:, behind], changed, rule.measure)[..., 0]
 
 
 def write_chunk(slots: Slots, tokens: Tokens, rule: WriteRule) -> None:
     """Write one chunk into slots with one leading dimension."""
     keys, _, _, mask = tokens
-    index = torch.arange(slots.counts.shape[-1], device=keys.device)
-    if rule.merges:
+    familiar = follows = torch.zeros_like(mask)
+    nearest = leader = torch.zeros_like(mask, dtype=torch.int64)
+    if rule.compares:
         scores = slots.similarity(keys, rule.measure, centred=rule.centred)
         best, nearest = scores.masked_fill_(~slots.movable[:, None], -torch.inf).max(-1)
         familiar = mask & (best > slots.threshold[:, None])
-    else:
-        familiar, nearest = torch.zeros_like(mask), torch.zeros_like(mask, dtype=torch.int64)
-    novel = mask & ~familiar
-    if rule.merges and mask.shape[1] > 1:
         first = slots.written[:, None] + mask.cumsum(-1) <= slots.pinned
-        follows, leader = followers(slots, keys, novel & ~first, rule)
-    else:
-        follows, leader = torch.zeros_like(mask), torch.zeros_like(mask, dtype=torch.int64)
-    novel = novel & ~follows
+        follows, leader = followers(slots, keys, mask & ~familiar & ~first, rule)
+    novel = mask & ~familiar & ~follows
 
-    merged = torch.zeros_like(slots.counts).scatter_add_(1, nearest, familiar.long()) > 0
-    free = ~merged & ((index >= slots.pinned) | ~slots.occupied)
-    ages = torch.where(slots.occupied, slots.last, -1).masked_fill_(~free, torch.iinfo(torch.int64).max)
-    oldest_first = ages.sort(dim=-1, stable=True).indices
+    merges = rule.familiar == "merge"
+    free = replaceable(slots)
+    if merges:
+        free &= torch.zeros_like(slots.counts).scatter_add_(1, nearest, familiar.long()) == 0
+    oldest_first = ages(slots, free).sort(dim=-1, stable=True).indices
     rank = novel.cumsum(-1) - 1
     late = novel & (rank >= free.sum(-1, keepdim=True))
     late = late | (follows & late.gather(1, leader))
@@ -134,15 +184,27 @@ def write_chunk(slots: Slots, tokens: Tokens, rule: WriteRule) -> None:
     number = slots.written[:, None] + done.cumsum(-1) - 1
     if rule.centred:
         follow_centre(slots, keys, done)
-    merge(slots, tokens, number, familiar, nearest)
-    target = oldest_first.gather(1, rank.clamp(0, len(index) - 1))
+    if merges:
+        merge(slots, tokens, number, familiar, nearest)
+    target = oldest_first.gather(1, rank.clamp(0, oldest_first.shape[-1] - 1))
     place(slots, tokens, number, novel, target)
-    merge(slots, tokens, number, follows, target.gather(1, leader))
+    if merges:
+        merge(slots, tokens, number, follows, target.gather(1, leader))
     slots.written += done.sum(-1)
-    # more novel tokens than places: the rest are written one by one, and may replace what this chunk has changed
-    for column in late.any(0).nonzero().flatten().tolist():
-        rest = tokens.part(slice(column, column + 1))
-        write_chunk(slots, rest._replace(mask=late[:, column : column + 1]), rule)
+    if bool(late.any()):
+        # they may replace what this chunk has changed
+        write_singly(slots, tokens._replace(mask=late), rule)
+
+
+def replaceable(slots: Slots) -> Tensor:
+    """`(N, M)` which slots a novel token may take: empty or not pinned."""
+    index = torch.arange(slots.counts.shape[-1], device=slots.counts.device)
+    return (index >= slots.pinned) | ~slots.occupied
+
+
+def ages(slots: Slots, free: Tensor) -> Tensor:
+    """`(N, M)` running numbers by which the `free` slots are taken, lowest first; empty ones come before all."""
+    return torch.where(slots.occupied, slots.last, -1).masked_fill_(~free, torch.iinfo(torch.int64).max)
 
 
 def followers(slots: Slots, keys: Tensor, novel: Tensor, rule: WriteRule) -> tuple[Tensor, Tensor]:
@@ -190,7 +252,7 @@ def follow_centre(slots: Slots, keys: Tensor, which: Tensor) -> None:
     """Take the keys `which (N, T)` into the mean of all keys."""
     added = which.sum(-1, keepdim=True)
     total = slots.written[:, None] + added
-    sums = (keys * which[..., None]).sum(1)
+    sums = keys.masked_fill(~which[..., None], 0).sum(1)
     slots.centre += (sums - added * slots.centre) / total.clamp_min(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from attractor.papers.p11_camelot.ways import (
     FULL,
     LONGER,
     NONE,
+    NOVELTY,
     RECENCY,
     SINKS,
     TIERS,
@@ -28,6 +30,8 @@ from attractor.papers.parts import Measured, Tell
 
 TOKENS, SMALL_WINDOW, SMALL = 56, 8, 24
 CHANGED = (20, 37, 54)
+WIDE = 64
+"""Entries of a key where memory is measured: a cache of all tokens would be seen at once."""
 DATA = "random tokens, a random Llama of two layers"
 
 
@@ -43,19 +47,19 @@ def measure_mechanism(size: Size, seed: int, tell: Tell) -> Measured:
     exact = Row(EXACT, off, None, 1, time.perf_counter() - start, DATA)
     tell(0.1)
     start = time.perf_counter()
-    names = (NONE, FULL, LONGER, SINKS, RECENCY, *VARIANTS, *TIERS)
+    names = (NONE, FULL, LONGER, SINKS, RECENCY, NOVELTY, *VARIANTS, *TIERS)
     worst = max(leak(model, ids, name) for name in names)
     causal = Row(CAUSAL, worst, None, len(names) * len(CHANGED), time.perf_counter() - start, DATA, note=f"{len(names)} ways")
     tell(0.4)
     start = time.perf_counter()
-    growth = resident_growth(model, size.flat, seed, lambda done: tell(0.4 + 0.6 * done))
+    growth = resident_growth(tiny_model(seed, WIDE), size.flat, seed, lambda done: tell(0.4 + 0.6 * done))
     note = f"{size.flat:,} tokens" if growth is not None else "this system does not tell the memory of a process"
     resident = Row(RESIDENT, growth, None, 1, time.perf_counter() - start, DATA, note=note)
     return Measured([exact, causal, resident])
 
 
 @torch.no_grad()
-def exactness(model: object, ids: Tensor, window: int) -> float:
+def exactness(model: Any, ids: Tensor, window: int) -> float:
     """Largest difference of the logits of windows with every token kept from those of one pass."""
     from attractor.language.camelot.config import CamelotConfig
     from attractor.language.perplexity import FullContext, WithMemory
@@ -69,7 +73,7 @@ def exactness(model: object, ids: Tensor, window: int) -> float:
 
 
 @torch.no_grad()
-def leak(model: object, ids: Tensor, name: str) -> float:
+def leak(model: Any, ids: Tensor, name: str) -> float:
     """By how much tokens that are changed change what is foretold before them, at most.
 
     Raises:
@@ -91,13 +95,16 @@ def leak(model: object, ids: Tensor, name: str) -> float:
     return worst
 
 
-def resident_growth(model: object, tokens: int, seed: int, tell: Tell) -> float | None:
-    """Resident memory of this process after so many tokens over that after a tenth of them; None where the system does not say."""
+def resident_growth(model: Any, tokens: int, seed: int, tell: Tell) -> float | None:
+    """What this process gains from a tenth of the tokens to all of them, over what a cache of those between would take.
+
+    None where the system does not say.
+    """
     from attractor.language import attach
 
     generator = torch.Generator().manual_seed(seed)
     windows = tokens // WINDOW
-    with attach(model, slots=SLOTS, window=WINDOW) as memory, memory.session() as session:  # type: ignore[arg-type]  # a tiny model of transformers
+    with attach(model, slots=SLOTS, window=WINDOW) as memory, memory.session() as session:
         early = None
         for number in range(windows):
             session.logits(torch.randint(96, (1, WINDOW), generator=generator))
@@ -105,7 +112,13 @@ def resident_growth(model: object, tokens: int, seed: int, tell: Tell) -> float 
                 early = resident()
             tell((number + 1) / windows)
     late = resident()
-    return None if early is None or late is None else late / early
+    return None if early is None or late is None else (late - early) / cache_bytes(model, (windows - windows // 10) * WINDOW)
+
+
+def cache_bytes(model: Any, tokens: int) -> int:
+    """What keys and values of so many tokens take, in the precision of the model."""
+    config = model.config
+    return int(2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * tokens * model.dtype.itemsize)
 
 
 def resident() -> int | None:

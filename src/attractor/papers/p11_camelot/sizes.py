@@ -27,7 +27,7 @@ class Size:
     real: bool
     flat: int
     documents: int = 20
-    tokens: int = 896
+    tokens: int = 768
     long_documents: int = 4
     long_tokens: int = 2048
     steps: int = 3
@@ -40,7 +40,7 @@ class Size:
 
 
 SIZES: dict[Scale, Size] = {
-    "smoke": Size(real=False, flat=12_800),
+    "smoke": Size(real=False, flat=25_600),
     "laptop": Size(real=True, flat=102_400),
     "full": Size(
         real=True,

@@ -16,7 +16,8 @@ from attractor.papers.claim import Claim, Row
 if TYPE_CHECKING:
     from attractor.language.perplexity import Way
 
-NONE, FULL, LONGER, SINKS, RECENCY = "no memory", "full context", "previous window recomputed", "attention sinks", "recency only"
+NONE, FULL, LONGER, SINKS = "no memory", "full context", "previous window recomputed", "attention sinks"
+RECENCY, NOVELTY = "recency only", "novelty only"
 PAPER, RECOMMENDED = "paper", "recommended"
 MEAN: dict[str, Any] = {"sink_slots": 4, "position": "mean"}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -30,7 +31,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """What is changed of the paper's settings."""
 TIERS: dict[str, dict[str, Any]] = {RECOMMENDED: {}, "tiers": {"threshold": 0.9}, "one by one": {"chunk": 1}}
 """What is changed of the recommended settings."""
-MODEL = "SmolLM2-135M"
+MODEL = "SmolLM2-135M-Instruct, weights of 4 bits"
 LETTERS = 50_000
 """Of the shortest speech that is read."""
 NOT_HERE = "needs SmolLM2: measured at the laptop scale"
@@ -73,7 +74,7 @@ def tokens_of(name: str, count: int) -> Tensor:
 
 
 def chosen(count: int, letters: int, seed: int) -> list[str]:
-    """Names of so many speeches of at least so many letters, drawn by chance, in the order of their years.
+    """Names of so many speeches of at least so many letters, drawn by chance; fewer are the first of more.
 
     Raises:
         ValueError: there are fewer.
@@ -82,10 +83,10 @@ def chosen(count: int, letters: int, seed: int) -> list[str]:
     if count > len(there):
         raise ValueError(f"documents must be at most {len(there)}, the speeches of {letters:,} letters, got {count}")
     order = torch.randperm(len(there), generator=torch.Generator().manual_seed(seed))
-    return sorted(there[place] for place in order[:count].tolist())
+    return [there[place] for place in order[:count].tolist()]
 
 
-def tiny_model(seed: int) -> Any:
+def tiny_model(seed: int, head_dim: int = 8) -> Any:
     """A random model of two layers, with weights so large that its attention matters."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -96,6 +97,7 @@ def tiny_model(seed: int) -> Any:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=head_dim,
         max_position_embeddings=2048,
     )
     with torch.random.fork_rng(devices=[]):
