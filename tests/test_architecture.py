@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "memory": SHARED | GROUND,
     "nn": SHARED | GROUND,
     "testing": SHARED | GROUND | {"memory"},
-    "estimators": SHARED | GROUND | {"memory", "nn"},
+    "estimators": SHARED | GROUND | {"memory", "nn", "language"},
     "language": SHARED | GROUND | {"memory", "nn", "data"},
     "papers": SHARED | GROUND | {"memory", "nn", "estimators", "language", "data", "testing"},
     "app": SHARED | GROUND | {"memory", "nn", "estimators", "language", "data", "testing", "papers", ""},

@@ -2,7 +2,7 @@
 
 import torch
 
-from attractor.language.iamm import IAMM, SPECIAL, Dialogue, IAMMConfig
+from attractor.language.iamm import IAMM, SPECIAL, Dialogue, IAMMConfig, collate
 
 V, CLASSES, RELATIONS = 20, 4, 3
 
@@ -49,3 +49,7 @@ def dialogue(seed=0, *, utterances=2, relations=RELATIONS, unknown=0, learn=True
         values["knowledge"] = [[text(generator, 0, 4) for _ in range(relations)] for _ in said]
         values["situation_knowledge"] = [text(generator, 0, 4) for _ in range(relations)]
     return Dialogue(**(values | options))
+
+
+def batch_of(*dialogues):
+    return collate(dialogues, V)

@@ -8,7 +8,7 @@ from language.iamm_dialogues import RELATIONS, V, dialogue, small
 from torch import tensor
 
 from attractor.language.iamm import collate
-from attractor.language.iamm.blocks import Decoder, EmotionHead, Encoder, Sizes, signal
+from attractor.language.iamm.blocks import Decoder, EmotionHead, Encoder, FeedForward, Norm, Sizes, masked_softmax, signal
 
 SIZES = Sizes(6, 8, 2, 5, 2)
 
@@ -148,3 +148,36 @@ def test_half_precisions_have_the_places_of_float64_to_their_rounding(dtype):
     assert found.dtype == dtype
     torch.testing.assert_close(found.double(), exact, rtol=0, atol=torch.finfo(dtype).eps)
     assert len(found.unique(dim=0)) == 300
+
+
+def test_norm_uses_the_unbiased_deviation_and_has_finite_slopes_at_zero():
+    x = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    expected = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-6)
+    torch.testing.assert_close(Norm(5).double()(x), expected, rtol=1e-12, atol=1e-12)
+    zero = torch.zeros(2, 5, requires_grad=True)
+    Norm(5)(zero).sum().backward()
+    assert bool(zero.grad.isfinite().all())
+
+
+def test_causal_convolutions_see_no_later_word_and_others_do():
+    sizes = Sizes(4, 4, 2, 5, 1)
+    for causal in (True, False):
+        layer = FeedForward(sizes, torch.Generator().manual_seed(0), causal=causal)
+        x = torch.randn(1, 6, 4, generator=torch.Generator().manual_seed(1))
+        later = x.clone()
+        later[:, 4:] += 1
+        mask = torch.ones(1, 6, dtype=torch.bool)
+        same = (layer(x, mask) == layer(later, mask)).all(-1)[0].tolist()
+        assert same[:2] == [True] * 2 and (same[:4] == [True] * 4) == causal
+
+
+def test_encoders_know_the_order_of_words():
+    encoder = Encoder(Sizes(6, 4, 2, 5, 1), torch.Generator().manual_seed(0))
+    x, mask = torch.randn(1, 4, 6), torch.ones(1, 4, dtype=torch.bool)
+    assert not torch.allclose(encoder(x.flip(1), mask).flip(1), encoder(x, mask), atol=1e-3)
+
+
+def test_masked_softmax_leaves_nothing_where_nothing_counts():
+    mask = torch.tensor([[True, False, True], [False, False, False]])
+    found = masked_softmax(torch.tensor([[0.0, 90.0, 0.0], [1.0, 2.0, 3.0]]), mask)
+    assert found.tolist() == [[0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]

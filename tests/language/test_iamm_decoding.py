@@ -2,15 +2,11 @@
 
 import pytest
 import torch
-from language.iamm_dialogues import V, dialogue, small
+from language.iamm_dialogues import V, batch_of, dialogue, small
 
 from attractor.language.iamm import CLS, EOS, PAD, SOS, SYS, UNK, USR, beam_search, collate, greedy, sample
-from attractor.language.iamm.decoder import log_probabilities, log_probability
-from attractor.language.iamm.decoding import spoken
-
-
-def batch_of(*dialogues):
-    return collate(dialogues, V)
+from attractor.language.iamm.decoder import DecoderInput, log_probabilities, log_probability
+from attractor.language.iamm.decoding import check_place, spoken
 
 
 def fit(model, batch):
@@ -231,3 +227,67 @@ def test_a_trained_model_answers_with_what_it_learned():
 def test_wrong_numbers_are_refused_by_name(write, options, told):
     with pytest.raises(ValueError, match=told):
         write(small(), batch_of(dialogue(0)), **options)
+
+
+def test_draws_need_a_generator_and_take_any_temperature():
+    model, batch = small(relations=0), collate([dialogue(0, relations=0)], V)
+    with pytest.raises(TypeError, match=r"generator must be a torch\.Generator, got int"):
+        sample(model, batch, generator=0)
+    assert sample(model, batch, temperature=1e-310, most=5).ids == greedy(model, batch, most=5).ids
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_probabilities_sum_to_one_in_half_precisions_too(dtype):
+    model = small(dtype=dtype)
+    batch = collate([dialogue(0, unknown=2), dialogue(1, utterances=3)], V)
+    with torch.no_grad():
+        given = model.encode(batch).answer
+        found = log_probabilities(model.decoder(model._embed(batch.response), given), given)
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(found.shape[:2]), rtol=0, atol=1e-5)
+    assert spoken(model, batch.response, given).dtype == torch.float64
+
+
+def test_both_forms_of_a_probability_agree_where_copying_is_as_good_as_impossible():
+    model = small(relations=0)
+    with torch.no_grad():
+        model.decoder.pointer.bias.fill_(1e4)
+        batch = collate([dialogue(0, relations=0, unknown=1)], V)
+        given = model.encode(batch).answer
+        mixture = model.decoder(model._embed(batch.response), given)
+        whole = log_probabilities(mixture, given).gather(-1, batch.response[..., None])[..., 0]
+    found = log_probability(mixture, given, batch.response)
+    torch.testing.assert_close(whole, found)
+    assert float(found.min()) < -5000
+
+
+def test_a_device_without_float64_is_refused_by_name():
+    with pytest.raises(ValueError, match="batch must be on the CPU or a CUDA device to be answered: mps has no float64"):
+        check_place(torch.device("mps"))
+
+
+def test_an_encoding_of_another_batch_is_refused():
+    model, one, other = small(), batch_of(dialogue(0)), batch_of(dialogue(1))
+    model.token_log_probabilities(one, model.encode(one))
+    with pytest.raises(ValueError, match="encoding must be of this very batch"):
+        model.token_log_probabilities(one, model.encode(other))
+
+
+class Fixed:
+    """Says the same three words to everybody."""
+
+    said = (9, 11, 10, EOS)
+
+    def encode(self, batch):
+        nothing = torch.zeros(len(batch), 0)
+        return type("Encoding", (), {"answer": DecoderInput(nothing, nothing, nothing, nothing, nothing, 0)})
+
+    def next_log_probabilities(self, written, answer):
+        scores = torch.full((len(written), V), -5.0)
+        scores[:, self.said[min(written.shape[1], 4) - 1]] = -0.1
+        return scores
+
+
+@pytest.mark.parametrize("write", [greedy, beam_search])
+def test_whatever_tells_the_chances_of_the_next_word_can_be_asked_for_answers(write):
+    found = write(Fixed(), batch_of(dialogue(0), dialogue(1)))
+    assert found.ids == [[9, 11, 10]] * 2 and found.log_probabilities.tolist() == pytest.approx([-0.4] * 2)

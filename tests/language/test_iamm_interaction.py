@@ -298,3 +298,15 @@ def test_rows_of_another_width_in_a_checkpoint_are_refused_and_nothing_changes()
     with pytest.raises(ValueError, match=r"map\.weight must have rows of 3 partners x 4 = 12 numbers, got a checkpoint with 8"):
         made.load_state_dict(other.state_dict())
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
+
+
+def test_an_interaction_refuses_another_precision_and_words_whose_scores_are_not_finite():
+    layer, words = AssociativeInteraction(8, depth=4), torch.randn(1, 3, 8)
+    with pytest.raises(ValueError, match=r"a must be torch\.float32 on cpu like the weights, got torch\.float64"):
+        layer(words.double(), words)
+    with pytest.raises(ValueError, match=r"b must be torch\.float32 on cpu like the weights, got torch\.float64"):
+        layer(words, words.double())
+    with pytest.raises(ValueError, match="a and b must have finite scores"):
+        layer(1e30 * words, 1e30 * words)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert bool(layer(words.bfloat16(), words).rows.isfinite().all())

@@ -5,6 +5,7 @@ import torch
 
 from attractor.language.iamm import PAD
 from attractor.papers.p07_iamm import planted
+from attractor.papers.statistics import wilson
 
 
 def generator(seed=0):
@@ -65,17 +66,35 @@ def test_random_choices_are_even_among_the_words_that_are_there_and_hold_none_tw
 @pytest.mark.parametrize("kind", ["plain", "full", "memory"])
 def test_a_measurement_is_the_same_again_and_another_with_another_seed(kind):
     before = torch.get_rng_state()
-    first, again, other = (planted.learn(kind, 3, 2, 60, seed, 2, 2) for seed in (0, 0, 1))
-    assert [step for step, _ in first["accuracy"]] == [2, 3]
-    assert first["accuracy"] == again["accuracy"] and first.get("chosen") == again.get("chosen")
-    assert first["accuracy"] != other["accuracy"] or first.get("chosen") != other.get("chosen")
+    first, again, other = ({**planted.learn(kind, 3, 2, 60, seed, 2, 2), "seconds": 0} for seed in (0, 0, 1))
+    assert [step for step, _ in first["curve"]] == [2, 3]
+    assert first == again != other
     assert ("chosen" in first) == (kind != "plain")
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_learning_begins_at_once_and_stops_where_it_is_enough():
-    curve = planted.learn("plain", 200, 50, 300, 0, enough=0.3)["accuracy"]
-    assert curve[-1][0] < 200 and curve[-1][1] >= 0.3 and all(value < 0.3 for _, value in curve[:-1])
+def test_learning_begins_at_once_and_stops_where_it_is_enough_beyond_doubt():
+    curve = planted.learn("plain", 200, 25, 300, 0, enough=0.3)["curve"]
+    ends = [wilson(round(300 * right), 300)[0] for _, right in curve]
+    assert curve[-1][0] < 200 and ends[-1] > 0.3 and all(end <= 0.3 for end in ends[:-1])
+
+
+def test_accuracy_is_of_dialogues_that_did_not_decide_when_to_stop(monkeypatch):
+    scored = []
+
+    def accuracy(model, kind, tested):
+        scored.append(torch.cat([some.batch.utterances for some in tested]))
+        return 0.5
+
+    monkeypatch.setattr(planted, "accuracy", accuracy)
+    planted.learn("plain", 4, 2, 600, 0)
+    watched, again, tested = scored
+    assert torch.equal(watched, again) and len(tested) == 600 and not torch.equal(watched, tested)
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="kind must be one of plain, full, memory, got 'Plain'"):
+        planted.learn("Plain", 1, 1, 60, 0)
 
 
 def test_both_ways_to_choose_are_measured():

@@ -1,7 +1,10 @@
 """Words and ids, associated words, and the prompt made of them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from language.iamm_dialogues import RELATIONS, V, dialogue, small
 
 from attractor.language.iamm import (
     IAMM,
@@ -25,6 +28,12 @@ SCENE = ["dog", "died", "yesterday", "Rex"]
 
 def model(**options):
     return IAMM(IAMMConfig(len(VOCABULARY), **({"dim": 16, "depth": 8, "relations": 0, "deviation": 0.3} | options)))
+
+
+@pytest.mark.parametrize("words", ["my dog", ["my", 3], [["my"]]])
+def test_what_are_no_words_is_refused_by_name(words):
+    with pytest.raises(TypeError, match="words must be"):
+        Vocabulary(words)
 
 
 def test_unknown_words_are_numbered_over_the_whole_dialogue():
@@ -132,3 +141,24 @@ def test_a_source_of_knowledge_has_relations_and_tells_about_words():
             return (tuple(words),)
 
     assert isinstance(Source(), KnowledgeSource) and not isinstance(torch.nn.Identity(), KnowledgeSource)
+
+
+def test_a_prompt_refuses_one_text_and_the_words_of_many_dialogues():
+    with pytest.raises(TypeError, match="utterances must be a sequence of texts"):
+        prompt_with_words("My dog died.", [])
+    words = [AssociatedWord(0, "dog", "situation", "died", 0.5)]
+    with pytest.raises(TypeError, match=r"words must be of one dialogue, .* got list"):
+        prompt_with_words(["My dog died."], [words])
+
+
+def test_associated_words_do_not_depend_on_the_size_of_batches_and_read_no_labels():
+    vocabulary = Vocabulary([f"w{number}" for number in range(V - 7)])
+    talks = [dialogue(seed, utterances=1 + seed % 3) for seed in range(5)]
+    talks[1] = replace(talks[1], label=None, response=None)
+    model = small(dtype=torch.float64)
+    whole = associated_words(model, talks, vocabulary)
+    for some, other in zip(whole, associated_words(model, talks, vocabulary, batch_size=2), strict=True):
+        assert [one[:4] for one in some] == [one[:4] for one in other]
+    with pytest.raises(TypeError, match="dialogues must be a list, got one Dialogue"):
+        associated_words(model, talks[0], vocabulary)
+    assert len(talks[0].situation_knowledge) == RELATIONS

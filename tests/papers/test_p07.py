@@ -1,6 +1,7 @@
 """The row of IAMM: what is compared learns from the same, hidden words stay hidden, and missing data leave rows empty."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,18 @@ from attractor.language.iamm import UNK, IAMMConfig, Vocabulary, collate
 from attractor.language.iamm.metrics import score
 from attractor.papers import Report, paper_module
 from attractor.papers.p07_iamm import dialogue, hints, real, reproduction
-from attractor.papers.p07_iamm.claims import DIALOGUE, HINTED, PLANTED, PUBLISHED, UNREAD
+from attractor.papers.p07_iamm.claims import (
+    CHOICE,
+    DIALOGUE,
+    GAIN,
+    HINTED,
+    LARGE_CHOICE,
+    MAJORITY,
+    PLANTED,
+    PUBLISHED,
+    RATIO,
+    UNREAD,
+)
 from attractor.papers.p07_iamm.plain import PlainDialogue
 from attractor.papers.p07_iamm.sizes import LAPTOP, SIZES, SMOKE, Size
 
@@ -165,6 +177,10 @@ def test_rows_of_real_dialogue_are_those_of_the_claims(little):
     rows = real.measure_dialogue(size, 0, done.append).rows
     assert [row.claim for row in rows] == [*DIALOGUE, *HINTED]
     assert all(row.measured is not None for row in rows[: len(DIALOGUE)]) and done == sorted(done)
+    by_claim = {row.claim: row for row in rows}
+    assert by_claim[GAIN].seconds > 0 and by_claim[RATIO].seconds > by_claim[GAIN].seconds
+    low, high = by_claim[MAJORITY].interval
+    assert low <= by_claim[MAJORITY].measured <= high and low < high
     assert all(row.measured is None and row.note for row in rows[len(DIALOGUE) :])
 
 
@@ -193,23 +209,34 @@ def test_the_papers_table_is_measured_where_its_files_are(monkeypatch):
     assert [row.claim for row in rows] == [*PUBLISHED.values(), UNREAD] and all(row.measured is not None for row in rows)
 
 
-def test_planted_trainings_end_at_the_accuracy_of_the_claims_and_others_never(monkeypatch):
+def planted_rows(monkeypatch, size):
+    """Those of trainings that all come out alike, and what was asked of each."""
     asked = []
 
-    def learn(*sizes, **options):
-        asked.append((sizes[0], options["enough"]))
-        return {"accuracy": [[1, 0.5]], "chosen": [1.0, 0.0], "random": [1.0, 0.0], "seconds": 0.0}
+    def learn(*point):
+        asked.append(point)
+        return {"accuracy": 0.5, "curve": [[1, 0.6]], "chosen": [1.0, 0.0], "random": [1.0, 0.0], "seconds": 2.0}
 
     monkeypatch.setattr(reproduction, "learn", learn)
-    rows = reproduction.measure_planted(SIZES["smoke"], 0, lambda done: None).rows
+    return reproduction.measure_planted(size, 0, lambda done: None).rows, asked
+
+
+def test_planted_trainings_end_at_the_accuracy_of_the_claims_and_others_never(monkeypatch):
+    rows, asked = planted_rows(monkeypatch, SIZES["smoke"])
     assert [row.claim for row in rows] == list(PLANTED)
-    assert asked == [
-        ("plain", 0.95),
-        ("full", 0.95),
-        ("memory", 0.9),
-        ("memory", reproduction.NEVER),
-        ("memory", reproduction.NEVER),
-    ]
+    assert [(point[0], point[-1]) for point in asked] == [("plain", 0.95), ("full", 0.95), ("memory", 0.9), *[("memory", None)] * 4]
+    assert [point[-3:-1] for point in asked[3:]] == [("hard", 0.01), ("soft", 0.01), ("hard", 0.25), ("soft", 0.25)]
+
+
+def test_rows_of_one_training_say_what_their_interval_is_of(monkeypatch):
+    one, _ = planted_rows(monkeypatch, SIZES["smoke"])
+    assert all("of one training" in row.note and row.interval for row in one if row.claim not in (CHOICE, LARGE_CHOICE))
+    assert next(row for row in one if row.claim is CHOICE).interval is None
+    two, _ = planted_rows(monkeypatch, replace(SIZES["smoke"], seeds=2))
+    assert all("of one training" not in row.note and row.n == 2 for row in two)
+    assert "one training of each" in next(row for row in one if row.claim is CHOICE).note
+    choice = next(row for row in two if row.claim is CHOICE)
+    assert choice.seconds == 8 and "the paper's 0.5, 0.5, which leaves 0.5 to gain" in choice.note
 
 
 def test_smoke_run_gives_every_row(little):
@@ -217,4 +244,5 @@ def test_smoke_run_gives_every_row(little):
     assert [row.claim for row in report.rows] == list(paper_module("07").PAPER.claims)
     assert all(row.measured is not None for row in report.rows[: len(PLANTED)])
     assert all(row.measured is not None or row.note for row in report.rows)
+    assert all(row.interval is not None for row in report.rows if "the interval is" in row.note)
     assert Report.from_json(report.to_json()) == report

@@ -1,4 +1,4 @@
-"""Estimators for scikit-learn: classifiers, a detector of anomalous nodes in graphs, and a classifier of whole graphs.
+"""Estimators for scikit-learn: classifiers, of dialogues too, a detector of anomalous nodes in graphs, and a classifier of graphs.
 
 Beside them stand `ImageCompletion`, which trains the model that it is given, and, in `attractor.estimators.sequential`, learning
 one task after the other.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attractor.estimators.clam import ClAM, ClAMSearch, DeepClAMReport, fit_deep_clam, search_clam
     from attractor.estimators.dense_classifier import DenseMemoryClassifier
+    from attractor.estimators.emotion_classifier import AssociativeEmotionClassifier
     from attractor.estimators.flyvec import FlyVec, FlyVecVectorizer
     from attractor.estimators.graph_anomaly import GraphAnomalyDetector
     from attractor.estimators.graph_classifier import GraphClassifier
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from attractor.estimators.sdm_classifier import SDMClassifier
 
 __all__ = [
+    "AssociativeEmotionClassifier",
     "AssociativeImputer",
     "ClAM",
     "ClAMSearch",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 MODULES = {
+    "AssociativeEmotionClassifier": "emotion_classifier",
     "AssociativeImputer": "imputer",
     "ClAM": "clam",
     "ClAMSearch": "clam",

@@ -1,5 +1,6 @@
 """IAMM: empathetic dialogue with an iterative memory of associated words (Yang et al. 2024, arXiv 2402.17959)."""
 
+from attractor.data.dialogues import tokenise
 from attractor.language.iamm.batch import CLS, EOS, PAD, SOS, SPECIAL, SYS, UNK, USR, Dialogue, DialogueBatch, collate
 from attractor.language.iamm.config import IAMMConfig
 from attractor.language.iamm.decoding import Responses, beam_search, greedy, sample
@@ -15,7 +16,8 @@ from attractor.language.iamm.knowledge import (
 )
 from attractor.language.iamm.memory import AssociatedMemory, IterativeMemory
 from attractor.language.iamm.metrics import Scores, bootstrap, distinct, score
-from attractor.language.iamm.model import IAMM, Emotions, Encoding, Losses
+from attractor.language.iamm.model import IAMM, Encoding, Losses
+from attractor.language.iamm.reader import DialogueReader, Emotions, Reading
 from attractor.language.iamm.training import Training, fit_iamm
 from attractor.language.iamm.vocabulary import Vocabulary
 from attractor.language.iamm.words import AssociatedWord, associated_words, prompt_with_words
@@ -39,6 +41,7 @@ __all__ = [
     "CometKnowledge",
     "Dialogue",
     "DialogueBatch",
+    "DialogueReader",
     "Emotions",
     "Encoding",
     "IAMMConfig",
@@ -47,6 +50,7 @@ __all__ = [
     "LexiconKnowledge",
     "Losses",
     "NullKnowledge",
+    "Reading",
     "Responses",
     "Scores",
     "Training",
@@ -62,4 +66,5 @@ __all__ = [
     "prompt_with_words",
     "sample",
     "score",
+    "tokenise",
 ]

@@ -7,7 +7,8 @@ as UNK, and can copy it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from copy import copy
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
@@ -115,9 +116,12 @@ class DialogueBatch:
 
     def to(self, device: str | torch.device) -> DialogueBatch:
         """The same on another device."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-        return replace(self, **moved)
+        moved = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                # what has been checked need not be checked there again
+                object.__setattr__(moved, name, value.to(device))
+        return moved
 
     def _check_response(self, response: Tensor, size: int, most: int) -> None:
         check_ids("response", response, 2, most)
@@ -138,8 +142,8 @@ def collate(dialogues: Sequence[Dialogue], vocabulary: int) -> DialogueBatch:
 
     Raises:
         TypeError: what is no list of dialogues, or an id or a label that is no integer.
-        ValueError: no dialogues, one without utterances, an id that its dialogue has no word for, some with and some without a
-            response, label or knowledge; else as `DialogueBatch`.
+        ValueError: no dialogues, one without utterances, a special id or one that its dialogue has no word for, some with and some
+            without a response, label or knowledge; else as `DialogueBatch`.
 
     Example:
         >>> batch = collate([Dialogue([[10, 11, 12], [13]]), Dialogue([[14]])], vocabulary=20)
@@ -200,6 +204,8 @@ def check_nested(name: str, nested: Any, axes: int, most: int) -> None:
             raise TypeError(f"{name} must hold integers, got {part!r}")
         elif not 0 <= int(part) < most:
             raise ValueError(f"{name} must hold ids from 0 to {most - 1}, got {part}")
+        elif UNK < int(part) < len(SPECIAL):
+            raise ValueError(f"{name} must hold ids of words, got {part}, which is {SPECIAL[int(part)]}")
 
 
 def padded(nested: Sequence[Any], axes: int) -> Tensor:

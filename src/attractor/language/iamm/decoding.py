@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.language.iamm.batch import CLS, EOS, PAD, SOS, SYS, USR, DialogueBatch
 from attractor.language.iamm.decoder import DecoderInput, lowest
 from attractor.language.iamm.interaction import check_generator
-from attractor.language.iamm.model import IAMM
+from attractor.language.iamm.protocols import Writer
 from attractor.nn.top_k import largest
 from attractor.validation import check_count, check_positive
 
@@ -28,14 +28,14 @@ class Responses(NamedTuple):
     log_probabilities: Tensor
 
 
-def greedy(model: IAMM, batch: DialogueBatch, *, most: int = 50) -> Responses:
+def greedy(model: Writer, batch: DialogueBatch, *, most: int = 50) -> Responses:
     """Take the likeliest word each time, up to `most` words; the response of a dialogue does not depend on the rest of the batch.
 
     Raises:
-        TypeError, ValueError: `most` below 1; else as `IAMM.encode`.
+        TypeError, ValueError: `most` below 1, or a device without float64 (mps); else as `IAMM.encode`.
 
     Example:
-        >>> from attractor.language.iamm import IAMMConfig, Vocabulary, collate
+        >>> from attractor.language.iamm import IAMM, IAMMConfig, Vocabulary, collate
         >>> vocabulary = Vocabulary(["my", "dog", "died", "so", "sorry"])
         >>> model = IAMM(IAMMConfig(len(vocabulary), dim=16, depth=8, relations=0))
         >>> said = greedy(model, collate([vocabulary.dialogue([["my", "dog", "died"]])], len(vocabulary)), most=3)
@@ -46,7 +46,7 @@ def greedy(model: IAMM, batch: DialogueBatch, *, most: int = 50) -> Responses:
 
 
 def sample(
-    model: IAMM, batch: DialogueBatch, *, temperature: float = 1.0, most: int = 50, generator: torch.Generator | None = None
+    model: Writer, batch: DialogueBatch, *, temperature: float = 1.0, most: int = 50, generator: torch.Generator | None = None
 ) -> Responses:
     """Draw each word by its probability, whose logarithm is first divided by `temperature`.
 
@@ -70,7 +70,7 @@ def sample(
 
 
 @torch.no_grad()
-def beam_search(model: IAMM, batch: DialogueBatch, *, width: int = 5, most: int = 50) -> Responses:
+def beam_search(model: Writer, batch: DialogueBatch, *, width: int = 5, most: int = 50) -> Responses:
     """Follow the `width` likeliest sentences at once. The greedy response is kept where it is likelier than all of them.
 
     Raises:
@@ -104,9 +104,10 @@ def beam_search(model: IAMM, batch: DialogueBatch, *, width: int = 5, most: int 
 
 
 @torch.no_grad()
-def written_by(model: IAMM, batch: DialogueBatch, most: int, pick: Callable[[Tensor], Tensor]) -> Responses:
+def written_by(model: Writer, batch: DialogueBatch, most: int, pick: Callable[[Tensor], Tensor]) -> Responses:
     """Responses of words that `pick` takes by their scores `(b, words)`."""
     check_count("most", most)
+    check_place(batch.utterances.device)
     answer = model.encode(batch).answer
     written = torch.full((len(batch), 1), SOS, device=batch.utterances.device)
     sums = torch.zeros(len(batch), dtype=torch.float64, device=written.device)
@@ -122,7 +123,12 @@ def written_by(model: IAMM, batch: DialogueBatch, most: int, pick: Callable[[Ten
     return Responses(trimmed(written), sums)
 
 
-def spoken(model: IAMM, written: Tensor, answer: DecoderInput) -> Tensor:
+def check_place(device: torch.device) -> None:
+    if device.type == "mps":
+        raise ValueError("batch must be on the CPU or a CUDA device to be answered: mps has no float64, in which chances are added")
+
+
+def spoken(model: Writer, written: Tensor, answer: DecoderInput) -> Tensor:
     """Log-probabilities `(b, words)` of what may come next, in float64, that sums of them make no ties."""
     scores = model.next_log_probabilities(written, answer)
     scores[:, NEVER_SAID] = lowest(scores)

@@ -37,6 +37,9 @@ class Association(NamedTuple):
         partners: `(batch, r, partners)`, places in the other sequence, the best one first; -1 where there is none.
         gates: `(batch, r)`, of the rows.
         scores: `(batch, r, partners)`, what weighs a partner in its row: the gate of the row times that of the partner.
+
+    With the soft choice a row is a mixture over all words: `words`, `partners` and the gates of partners are those of the word that
+    the hard choice would have taken.
     """
 
     rows: Tensor

@@ -4,49 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from attractor.language.iamm.batch import PAD, Dialogue, DialogueBatch, collate
+from attractor.language.iamm.batch import PAD, Dialogue, collate
+from attractor.language.iamm.protocols import Scorable
 from attractor.validation import check_count
 
 Progress = Callable[[float], None]
-
-
-class Scored(Protocol):
-    """Scores of emotions, whose `total (b, classes)` tells the emotion."""
-
-    @property
-    def total(self) -> Tensor: ...
-
-
-class Encoded(Protocol):
-    """What a model makes of dialogues, with its scores of emotions."""
-
-    @property
-    def emotions(self) -> Scored: ...
-
-
-class DialogueModel(Protocol):
-    """What is scored and trained here: IAMM, or any module with the same methods."""
-
-    training: bool
-
-    def encode(self, batch: DialogueBatch) -> Encoded: ...
-
-    def token_log_probabilities(self, batch: DialogueBatch, encoding: Any = None) -> Tensor: ...
-
-    def losses(self, batch: DialogueBatch) -> Any: ...
-
-    def parameters(self) -> Any: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
-
-    def train(self, mode: bool = True) -> Any: ...
 
 
 class Scores(NamedTuple):
@@ -96,12 +63,12 @@ class Scores(NamedTuple):
 
 @torch.no_grad()
 def score(
-    model: DialogueModel, dialogues: Sequence[Dialogue], vocabulary: int, *, batch_size: int = 64, progress: Progress | None = None
+    model: Scorable, dialogues: Sequence[Dialogue], vocabulary: int, *, batch_size: int = 64, progress: Progress | None = None
 ) -> Scores:
     """What a model makes of responses and emotions that it did not learn from.
 
     Args:
-        model: on the device that is to compute.
+        model: an `IAMM`, or another module with its methods, on the device that is to compute.
         dialogues: with a response, a label, or both.
         vocabulary: number of words that the model knows.
         batch_size: dialogues at a time; it changes nothing beyond rounding.

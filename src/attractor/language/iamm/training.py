@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from attractor.language.iamm.batch import Dialogue, collate
-from attractor.language.iamm.metrics import DialogueModel, Progress
+from attractor.language.iamm.metrics import Progress
+from attractor.language.iamm.protocols import Trainable
 from attractor.tensor_file import read, write
 from attractor.validation import check_count, check_positive
 
@@ -47,7 +48,7 @@ class Training:
 
 
 def fit_iamm(
-    model: DialogueModel,
+    model: Trainable,
     dialogues: Sequence[Dialogue],
     vocabulary: int,
     *,
@@ -65,7 +66,7 @@ def fit_iamm(
     """Train a model; the defaults are those of the reference run.
 
     Args:
-        model: an `IAMM`, or another module with its methods, on the device that is to compute.
+        model: an `IAMM`, or another module that has `losses`, on the device that is to compute.
         dialogues: to learn from, at least one batch.
         vocabulary: number of words that the model knows.
         validation: other dialogues, on which the loss is measured every so many steps; the model ends with the weights of the
@@ -178,7 +179,7 @@ class Order:
 
 
 @torch.no_grad()
-def loss_of(model: DialogueModel, dialogues: Sequence[Dialogue], vocabulary: int, batch_size: int) -> float:
+def loss_of(model: Trainable, dialogues: Sequence[Dialogue], vocabulary: int, batch_size: int) -> float:
     """The mean over batches, each counted by its dialogues."""
     device = next(iter(model.parameters())).device
     model.train(False)
@@ -201,7 +202,7 @@ def digest_of(dialogues: Sequence[Dialogue]) -> str:
 def keep(
     file: Path,
     settings: dict[str, Any],
-    model: DialogueModel,
+    model: Trainable,
     optimizer: torch.optim.Adam,
     told: Training,
     best: dict[str, Tensor],
@@ -216,7 +217,7 @@ def keep(
 
 
 def resume(
-    file: Path, settings: dict[str, Any], model: DialogueModel, optimizer: torch.optim.Adam
+    file: Path, settings: dict[str, Any], model: Trainable, optimizer: torch.optim.Adam
 ) -> tuple[Training, dict[str, Tensor]]:
     """Set model and optimizer to what `keep` wrote; how the training went, and its best weights.
 

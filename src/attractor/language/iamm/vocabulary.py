@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Self
 
 from attractor.language.iamm.batch import SPECIAL, UNK, Dialogue
 from attractor.validation import check_count
 
 MEANINGLESS = frozenset({"to", "none"})
 """Words that generated knowledge is full of, and that are left out of it."""
-KIND = "vocabulary of IAMM"
 
 
 class Vocabulary:
@@ -25,8 +20,10 @@ class Vocabulary:
 
     Attributes:
         words: all of them, by id.
+        ids: of the words. A text that has a special word other than that for unknown ones does not mean it: it has no id here.
 
     Raises:
+        TypeError: one text in the place of words, or a word that is no text.
         ValueError: no words, or one that comes twice or is a special one.
 
     Example:
@@ -39,13 +36,18 @@ class Vocabulary:
     """
 
     def __init__(self, words: Iterable[str]):
+        if isinstance(words, str):
+            raise TypeError("words must be a sequence of words, got one text")
         self.words = (*SPECIAL, *words)
-        self.ids = {word: number for number, word in enumerate(self.words)}
-        if len(self.ids) != len(self.words):
-            twice = [word for word, count in Counter(self.words).items() if count > 1]
+        strange = [word for word in self.words if not isinstance(word, str)]
+        if strange:
+            raise TypeError(f"words must be texts, got {strange[0]!r}")
+        twice = [word for word, count in Counter(self.words).items() if count > 1]
+        if twice:
             raise ValueError(f"words must come once, and not be among {SPECIAL}, got twice: {twice[:8]}")
         if len(self.words) == len(SPECIAL):
             raise ValueError("words must hold at least one, got none")
+        self.ids = {word: number for number, word in enumerate(self.words) if number == UNK or number >= len(SPECIAL)}
 
     @classmethod
     def build(cls, texts: Iterable[Sequence[str]], *, min_count: int = 1, most: int | None = None) -> Vocabulary:
@@ -65,36 +67,10 @@ class Vocabulary:
         frequent = sorted((word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word))
         return cls(frequent[:limit])
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the words to one file of JSON. The old file is there until the new one is whole.
-
-        Raises:
-            FileNotFoundError: the folder of `path` is not there.
-            ValueError: `path` is a folder.
-        """
-        place = check_folder(path)
-        fresh = place.with_name(f"{place.name}.new")
-        fresh.write_text(json.dumps({"kind": KIND, "words": self.words[len(SPECIAL) :]}), encoding="utf-8")
-        os.replace(fresh, place)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The vocabulary that `save` wrote.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it is damaged, or no such vocabulary.
-        """
-        place = Path(path)
-        if not place.is_file():
-            raise FileNotFoundError(f"path must be a saved {KIND}, there is no file {place}")
-        try:
-            described = json.loads(place.read_text(encoding="utf-8"))
-            if described["kind"] != KIND or not all(isinstance(word, str) for word in described["words"]):
-                raise ValueError("it is something else")
-            return cls(described["words"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"path must be a saved {KIND}, {place} is not: {error}") from error
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The words without the special ones: `Vocabulary(vocabulary.own)` is the same again."""
+        return self.words[len(SPECIAL) :]
 
     def __len__(self) -> int:
         """The special words are counted."""
@@ -161,13 +137,3 @@ class Vocabulary:
         if wrong:
             raise ValueError(f"ids must be from 0 to {size + len(unknown) - 1}, got {wrong[:8]}")
         return [self.words[number] if number < size else unknown[number - size] for number in numbers]
-
-
-def check_folder(path: str | os.PathLike[str]) -> Path:
-    """The place of a file that can be written."""
-    place = Path(path)
-    if not place.parent.is_dir():
-        raise FileNotFoundError(f"path must be in a folder that is there, {place.parent} is not")
-    if place.is_dir():
-        raise ValueError(f"path must be a file, got the folder {place}")
-    return place

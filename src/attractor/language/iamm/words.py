@@ -16,7 +16,7 @@ from torch import Tensor
 
 from attractor.language.iamm.batch import SPECIAL, Dialogue, DialogueBatch, check_dialogues, collate
 from attractor.language.iamm.memory import SITUATION, Origin, Read, Source
-from attractor.language.iamm.model import IAMM
+from attractor.language.iamm.reader import DialogueReader
 from attractor.language.iamm.vocabulary import Vocabulary
 from attractor.validation import check_count
 
@@ -44,7 +44,7 @@ class AssociatedWord(NamedTuple):
 
 @torch.no_grad()
 def associated_words(
-    model: IAMM, dialogues: Sequence[Dialogue], vocabulary: Vocabulary, *, most: int = 10, batch_size: int = 32
+    model: DialogueReader, dialogues: Sequence[Dialogue], vocabulary: Vocabulary, *, most: int = 10, batch_size: int = 32
 ) -> list[list[AssociatedWord]]:
     """The words of each dialogue that its memory was made from, best first.
 
@@ -53,15 +53,15 @@ def associated_words(
     Args:
         model: in which the words are associated.
         dialogues: with the knowledge that the model needs; responses and labels are not read.
-        vocabulary: of the model.
+        vocabulary: of the dialogues, and of the model.
         most: pairs of a dialogue.
         batch_size: dialogues at a time; it changes no result but by rounding.
 
     Raises:
-        TypeError, ValueError: a number below 1; else as `collate` and `IAMM.encode`.
+        TypeError, ValueError: a number below 1, a model that has learned from other words; else as `collate` and `IAMM.read`.
 
     Example:
-        >>> from attractor.language.iamm import IAMMConfig
+        >>> from attractor.language.iamm import IAMM, IAMMConfig
         >>> vocabulary = Vocabulary(["my", "dog", "died"])
         >>> model = IAMM(IAMMConfig(len(vocabulary), dim=16, depth=8, relations=0))
         >>> (words,) = associated_words(model, [vocabulary.dialogue([["my", "dog"]], ["died"])], vocabulary)
@@ -70,6 +70,7 @@ def associated_words(
     """
     check_count("most", most)
     check_count("batch_size", batch_size)
+    check_vocabulary(model, vocabulary)
     check_dialogues(dialogues, len(vocabulary))
     silent = [replace(one, response=None, label=None) for one in dialogues]
     chunks = (silent[start : start + batch_size] for start in range(0, len(silent), batch_size))
@@ -118,7 +119,20 @@ def prompt_with_words(
     return "\n\n".join(part for part in parts if part)
 
 
-def words_of_batch(model: IAMM, dialogues: list[Dialogue], vocabulary: Vocabulary, most: int) -> list[list[AssociatedWord]]:
+def check_vocabulary(model: DialogueReader, vocabulary: Vocabulary) -> None:
+    """Ids that mean other words to the model are refused; one that was not told its words takes any."""
+    if model.vocabulary is None or model.vocabulary.words == vocabulary.words:
+        return
+    own, other = model.vocabulary.words, vocabulary.words
+    places = (place for place, pair in enumerate(zip(own, other, strict=False)) if pair[0] != pair[1])
+    place = next(places, min(len(own), len(other)))
+    told = [repr(words[place]) if place < len(words) else "nothing" for words in (own, other)]
+    raise ValueError(f"vocabulary must be that of the model, to which id {place} means {told[0]}, got one where it is {told[1]}")
+
+
+def words_of_batch(
+    model: DialogueReader, dialogues: list[Dialogue], vocabulary: Vocabulary, most: int
+) -> list[list[AssociatedWord]]:
     batch = collate(dialogues, len(vocabulary)).to(model.embedding.weight.device)
     _, memory = model.remember(batch)
     found: list[dict[tuple[int, int, Source, int], float]] = [{} for _ in dialogues]

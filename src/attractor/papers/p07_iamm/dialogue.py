@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple, cast, get_args
+from functools import lru_cache, partial
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
+from torch import Tensor
 
 from attractor.data.dialogues import EMOTIONS, Split, exchanges, load_chitchat, load_empathetic_dialogues, split_of, tokenise
 from attractor.data.weak_emotions import WEAK_EMOTIONS, LabelledExchange, load_emotion_lexicon, weakly_labelled
 from attractor.language.iamm import IAMM, Dialogue, IAMMConfig, Vocabulary, associated_words, collate, greedy
 from attractor.language.iamm.metrics import Scores, bootstrap, distinct, score
+from attractor.language.iamm.protocols import Writer
 from attractor.language.iamm.training import fit_iamm
 from attractor.papers.p07_iamm.plain import PlainDialogue
 
@@ -98,8 +100,7 @@ def learn(data: Data, kind: str, situation: bool, setting: Setting, seed: int) -
         seed=seed,
     )
     scores = score(model, tested, len(vocabulary))
-    # decoding asks for `encode` and `next_log_probabilities` only, which the plain model has too
-    answers = answers_of(cast(IAMM, model), tested[: size.said], vocabulary)
+    answers = answers_of(model, tested[: size.said], vocabulary)
     hinted = associated_words(model, tested[: size.hinted], vocabulary) if isinstance(model, IAMM) and size.hinted else []
     return {
         "accuracy": 100 * scores.accuracy,
@@ -127,26 +128,39 @@ def baselines(data: Data, situation: bool, learned: int, tests: int) -> dict[str
 
     Returns:
         `majority`: of the most frequent emotion of training; `linear`: logistic regression on TF-IDF of words, those of the last
-        turn counted once more on their own, or None without scikit-learn; `learned`; `seconds`.
+        turn counted once more on their own, or None without scikit-learn; `intervals` of both, by conversations; `learned`;
+        `seconds`.
     """
     start = time.process_time()
     parts = examples(data)
     trained, tested = parts["train"][:learned], parts["test"][:tests]
     labels = [one.label for one in tested]
     common = Counter(one.label for one in trained).most_common(1)[0][0]
-    found: dict[str, Any] = {"majority": 100 * sum(label == common for label in labels) / len(labels), "linear": None}
-    found["learned"] = len(trained)
+    predicted: dict[str, list[int] | None] = {"majority": [common] * len(labels), "linear": None}
     try:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
     except ImportError:
-        return found | {"seconds": time.process_time() - start}
-    vectors = TfidfVectorizer(analyzer=list, min_df=2, sublinear_tf=True)
-    model = make_pipeline(vectors, LogisticRegression(max_iter=400))
-    model.fit([inputs(one, situation) for one in trained], [one.label for one in trained])
-    right = (model.predict([inputs(one, situation) for one in tested]) == labels).mean()
-    return found | {"linear": 100 * float(right), "seconds": time.process_time() - start}
+        pass
+    else:
+        vectors = TfidfVectorizer(analyzer=list, min_df=2, sublinear_tf=True)
+        model = make_pipeline(vectors, LogisticRegression(max_iter=400))
+        model.fit([inputs(one, situation) for one in trained], [one.label for one in trained])
+        predicted["linear"] = model.predict([inputs(one, situation) for one in tested]).tolist()
+    found: dict[str, Any] = {"learned": len(trained), "intervals": {}}
+    for kind, told in predicted.items():
+        if told is None:
+            found[kind] = None
+            continue
+        right = 100 * (torch.tensor(told) == torch.tensor(labels)).double()
+        found[kind] = float(right.mean())
+        found["intervals"][kind] = bootstrap(partial(mean_of, right), [one.conversation for one in tested])
+    return found | {"seconds": time.process_time() - start}
+
+
+def mean_of(values: Tensor, places: Tensor) -> float:
+    return float(values[places].mean())
 
 
 @lru_cache(maxsize=1)
@@ -191,7 +205,7 @@ def dialogues_of(data: Data, part: Split, vocabulary: Vocabulary, situation: boo
     ]
 
 
-def answers_of(model: IAMM, dialogues: Sequence[Dialogue], vocabulary: Vocabulary) -> list[list[str]]:
+def answers_of(model: Writer, dialogues: Sequence[Dialogue], vocabulary: Vocabulary) -> list[list[str]]:
     """What the model says, as words."""
     said = []
     for start in range(0, len(dialogues), 50):

@@ -7,9 +7,8 @@ dialogues at every step.
 
 from __future__ import annotations
 
-import math
 import time
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,10 @@ from attractor.language.iamm import CLS, IAMM, PAD, SPECIAL, AssociativeInteract
 from attractor.language.iamm.blocks import EmotionHead, Encoder, pack, take_rows
 from attractor.language.iamm.interaction import Selection, best
 from attractor.language.iamm.memory import Read
+from attractor.papers.plain import one_of
+from attractor.papers.statistics import wilson
 
+Kind = Literal["plain", "full", "memory"]
 VOCABULARY, CUES, CLASSES = 200, 8, 8
 UTTERANCES, SHORTEST, LONGEST = 2, 5, 8
 """Words of an utterance beside the cue; the situation always has the most."""
@@ -60,7 +62,7 @@ class PlainEncoder(nn.Module):
 
 
 def learn(
-    kind: str,
+    kind: Kind,
     steps: int,
     every: int,
     tests: int,
@@ -68,28 +70,29 @@ def learn(
     partners: int = 5,
     keep: int = 5,
     selection: Selection = "hard",
-    enough: float = math.inf,
     deviation: float = 0.01,
+    enough: float | None = None,
 ) -> dict[str, Any]:
-    """Train and test.
+    """Train, and test on dialogues of which nothing was seen before.
 
     Args:
         kind: `"plain"`, a `PlainEncoder`; `"full"`, all heads of IAMM, each by its own loss; `"memory"`, its memory head alone.
-        steps: of Adam.
-        every: so many steps the accuracy is measured.
-        tests: dialogues to measure it on.
+        steps: of Adam at most.
+        every: so many steps the accuracy is watched, on dialogues of their own.
+        tests: dialogues to watch it on, and as many others to measure it on.
         seed: of the table, the weights and the data.
         partners: of a word in the interaction.
         keep: words of each side and head.
         selection: of these words.
-        enough: accuracy at which to stop.
         deviation: of the first embeddings of words, as in `IAMMConfig`.
+        enough: training stops where the watched accuracy is above it beyond doubt (95%).
 
     Returns:
-        `accuracy`: a list of `[step, accuracy]`; `seconds` of this process; and, but for the plain encoder, `chosen`: the part of
-        the tests in which a cue is among the partners that its utterance and the situation have in each other, and the part in
-        which it is one of the other cue; and `random`, the same of random choices.
+        `accuracy`; `curve`: a list of `[step, accuracy]` as it was watched; `seconds` of this process; and, but for the plain
+        encoder, `chosen`: the part of the tests in which a cue is among the partners that its utterance and the situation have in
+        each other, and the part in which it is one of the other cue; and `random`, the same of random choices.
     """
+    one_of("kind", kind, get_args(Kind))
     start = time.process_time()
     generator = torch.Generator().manual_seed(seed)
     table = torch.randint(CLASSES, (CUES, CUES), generator=generator)
@@ -109,18 +112,25 @@ def learn(
     model = PlainEncoder(config, generator) if kind == "plain" else IAMM(config, generator=generator)
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     held_out = torch.Generator().manual_seed(TEST_SEED + seed)
-    tested = [dialogues(min(TESTED_AT_ONCE, tests - begin), table, held_out) for begin in range(0, tests, TESTED_AT_ONCE)]
-    accuracies = []
+    tested, watched = (many(tests, table, held_out) for _ in range(2))
+    curve = []
     for step in range(1, steps + 1):
         optimizer.zero_grad()
         loss_of(model, kind, dialogues(BATCH, table, generator).batch).backward()
         optimizer.step()
         if step % every == 0 or step == steps:
-            accuracies.append([step, accuracy(model, kind, tested)])
-            if accuracies[-1][1] >= enough:
+            right = accuracy(model, kind, watched)
+            curve.append([step, right])
+            if enough is not None and wilson(round(right * tests), tests)[0] > enough:
                 break
-    result = {"accuracy": accuracies, "seconds": time.process_time() - start}
-    return result | ({} if isinstance(model, PlainEncoder) else recalls(model, tested, held_out))
+    result = {"accuracy": accuracy(model, kind, tested), "curve": curve}
+    found = {} if isinstance(model, PlainEncoder) else recalls(model, tested, held_out)
+    return result | found | {"seconds": time.process_time() - start}
+
+
+def many(count: int, table: Tensor, generator: torch.Generator) -> list[Planted]:
+    """`count` dialogues, a few at a time."""
+    return [dialogues(min(TESTED_AT_ONCE, count - begin), table, generator) for begin in range(0, count, TESTED_AT_ONCE)]
 
 
 def dialogues(count: int, table: Tensor, generator: torch.Generator) -> Planted:

@@ -26,7 +26,7 @@ from attractor.papers.p07_iamm.dialogue import baselines, examples, learn
 from attractor.papers.p07_iamm.hints import CHOSEN, NO_HINT, RANDOM, surprises
 from attractor.papers.p07_iamm.sizes import Size
 from attractor.papers.parts import Measured, Tell
-from attractor.papers.statistics import geometric_interval, mean_interval, wilson
+from attractor.papers.statistics import geometric_interval, mean_interval
 from attractor.papers.sweep import sweep
 
 CHITCHAT = "chitchat-dataset, weak labels of nrclex"
@@ -63,13 +63,16 @@ def measure_dialogue(size: Size, seed: int, tell: Tell) -> Measured:
         for given in (True, False)
     }
     majority = plain[True]["majority"]
-    rows = [rate_row(MAJORITY, majority, tests, plain[True], data)]
-    rows += [rate_row(claim, plain[given]["linear"], tests, plain[given], data) for given, claim in LINEAR.items()]
+    rows = [baseline_row(MAJORITY, "majority", plain[True], data)]
+    rows += [baseline_row(claim, "linear", plain[given], data) for given, claim in LINEAR.items()]
     rows += [learned_row(claim, runs[kind, given], measure, data) for (kind, given, measure), claim in LEARNED.items()]
     gains = [run["accuracy"] - majority for run in runs["iamm", True]]
-    rows.append(Row(GAIN, *mean_interval(gains), len(gains), 0.0, data, note=listed(gains)))
+    rows.append(Row(GAIN, *mean_interval(gains), len(gains), seconds_of(runs["iamm", True]), data, note=f"seeds: {listed(gains)}"))
     ratios = [one["perplexity"] / other["perplexity"] for one, other in zip(runs["iamm", True], runs["plain", True], strict=True)]
-    rows.append(Row(RATIO, *geometric_interval(ratios), len(ratios), 0.0, data, note=f"paired by seed: {listed(ratios)}"))
+    both = [*runs["iamm", True], *runs["plain", True]]
+    rows.append(
+        Row(RATIO, *geometric_interval(ratios), len(ratios), seconds_of(both), data, note=f"paired by seed: {listed(ratios)}")
+    )
     tell(TOLD)
     return Measured([*rows, *hint_rows(runs["iamm", True][0]["pairs"], seed)])
 
@@ -85,7 +88,7 @@ def hint_rows(pairs: Sequence[Any], seed: int) -> list[Row]:
     except DataUnavailableError as error:
         return [Row(claim, None, None, 0, 0.0, "chitchat-dataset", note=str(error)) for claim in HINTED]
     none, chosen, random = ([value for run in found for value in run[hint]] for hint in (NO_HINT, CHOSEN, RANDOM))
-    seconds = sum(run["seconds"] for run in found)
+    seconds = seconds_of(found)
 
     def row(claim: Claim, first: Sequence[float], second: Sequence[float] | None = None, note: str = "") -> Row:
         values = first if second is None else [one - other for one, other in zip(first, second, strict=True)]
@@ -123,19 +126,24 @@ def learned_row(claim: Claim, runs: Sequence[Run], measure: str, data: str) -> R
         interval = (min(low, mean), max(high, mean))
     steps = ", ".join(f"{run['best_step']:,}" for run in runs)
     trained = f"{runs[0]['parameters']:,} numbers, learned from {runs[0]['learned']:,} exchanges, best after {steps} steps"
-    note = f"{listed(values)}; {trained}"
-    return Row(claim, mean, interval, len(runs), sum(run["seconds"] for run in runs), data, note=note)
+    of = f"seeds: {listed(values)}" if len(runs) > 1 else "one training" + (", the interval is of its tests" if interval else "")
+    return Row(claim, mean, interval, len(runs), seconds_of(runs), data, note=f"{of}; {trained}")
 
 
-def rate_row(claim: Claim, percent: float | None, tests: int, run: Run, data: str) -> Row:
-    """A rate in percent of the tests."""
-    if percent is None:
+def baseline_row(claim: Claim, kind: str, run: Run, data: str) -> Row:
+    """An accuracy of `baselines`."""
+    if run[kind] is None:
         return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
-    low, high = wilson(round(percent * tests / 100), tests)
-    ends = (min(100 * low, percent), max(100 * high, percent))
-    return Row(claim, percent, ends, 1, run["seconds"], data, note=f"learned from {run['learned']:,} exchanges")
+    low, high = run["intervals"][kind]
+    ends = (min(low, run[kind]), max(high, run[kind]))
+    return Row(claim, run[kind], ends, 1, run["seconds"], data, note=f"learned from {run['learned']:,} exchanges")
 
 
 def listed(values: Sequence[float]) -> str:
     """The values of the seeds."""
-    return "seeds: " + ", ".join(f"{value:.4g}" for value in values)
+    return ", ".join(f"{value:.4g}" for value in values)
+
+
+def seconds_of(runs: Sequence[Run]) -> float:
+    """Of the processes that measured them."""
+    return float(sum(run["seconds"] for run in runs))

@@ -1,0 +1,5 @@
+"""Emotions of dialogues, told by a memory of associated words."""
+
+from attractor.estimators.emotion_classifier.classifier import AssociativeEmotionClassifier
+
+__all__ = ["AssociativeEmotionClassifier"]
