@@ -1,5 +1,6 @@
 """The Hopfield embedding of nodes as people use it: graphs of every kind, the estimator and its files."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import networkx
@@ -15,6 +16,7 @@ from attractor.estimators import HopfieldGraphEmbedding
 from attractor.estimators.graph_embedding import fitted as fitted_module
 from attractor.estimators.graph_embedding import modularity
 from attractor.estimators.graph_embedding.adjacency import network_from
+from attractor.estimators.graph_embedding.fitted import KINDS
 
 KARATE = networkx.karate_club_graph()
 REPEATED = SimpleNamespace(
@@ -162,7 +164,7 @@ def test_training_that_diverges_is_an_error_and_changes_nothing(rate, epochs):
 def test_lonely_nodes_have_zero_embeddings_or_themselves():
     graph = networkx.Graph([(0, 1), (1, 2), (2, 0)])
     graph.add_node(3)
-    for kind in ("context", "hidden", "content", "activity"):
+    for kind in KINDS:
         found = quick(isolated="zero", kind=kind).fit_transform(graph)
         assert not found[3].any() and found[:3].any(1).all()
     own = quick(isolated="self", epochs=60).fit(graph)
@@ -182,23 +184,61 @@ def test_torch_generator_is_left_alone():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def centred(rows):
+    return rows - rows.mean(1, keepdims=True)
+
+
 def test_context_is_the_drive_and_the_other_kinds_follow():
-    fitted = quick().fit(KARATE)
+    fitted = quick(kind="context").fit(KARATE)
     drive, content = fitted.fitted_.drives.numpy(), fitted.content_.numpy()
     seen = dense_contexts(fitted.adjacency_.toarray(), 2) @ fitted.context_.numpy().astype(np.float64)
-    np.testing.assert_allclose(fitted.transform(), seen, atol=1e-5)
-    np.testing.assert_array_equal(fitted.set_params(kind="hidden").transform(), content + drive)
-    np.testing.assert_array_equal(fitted.set_params(kind="content").transform(), content)
+    np.testing.assert_allclose(fitted.transform(), centred(seen), atol=1e-5)
+    np.testing.assert_allclose(fitted.set_params(kind="hidden").transform(), centred(content + drive), atol=1e-6)
+    np.testing.assert_allclose(fitted.set_params(kind="content").transform(), centred(content), atol=1e-6)
     shares = fitted.set_params(kind="activity").transform()
     np.testing.assert_allclose(shares, np.asarray(torch.from_numpy(content + drive).softmax(-1)), atol=1e-6)
 
 
+@pytest.mark.parametrize("directed", [False, True])
+def test_a_window_is_all_that_walks_see_the_node_itself_included(directed):
+    graph = networkx.DiGraph([*RING.edges, *[(v, u) for u, v in RING.edges if (u, v) != (0, 3)]]) if directed else RING.copy()
+    graph.add_edge(2, 2)  # walks pass it by
+    fitted = quick(window=3, directed=directed).fit(graph)
+    step = fitted.adjacency_.toarray()
+    np.fill_diagonal(step, 0)
+    step /= step.sum(1, keepdims=True)
+    mean = sum(np.linalg.matrix_power(step, power) for power in (1, 2, 3)) / 3
+    assert mean.diagonal().min() > 0.05
+    wanted = centred(mean @ fitted.context_.numpy())
+    np.testing.assert_allclose(fitted.transform(), wanted, atol=1e-6)
+    np.testing.assert_allclose(fitted.transform([5, 2]), wanted[[fitted.nodes_.index(5), fitted.nodes_.index(2)]], atol=1e-6)
+
+
+def test_direct_neighbours_are_the_whole_window():
+    fitted = quick(window=1).fit(KARATE)
+    np.testing.assert_allclose(fitted.transform(), fitted.set_params(kind="context").transform(), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_that_all_memories_share_is_in_no_embedding(kind):
+    """The network recalls the same, so it is an accident of training."""
+    fitted = quick(kind=kind).fit(KARATE)
+    before, chances = fitted.transform(), fitted.recall(top=5).probability
+    np.testing.assert_allclose(before.sum(1), float(kind == "activity"), atol=1e-5)
+    known = fitted.fitted_
+    fitted.fitted_ = replace(known, **{name: getattr(known, name) + 3.0 for name in ("context", "reached", "drives")})
+    np.testing.assert_allclose(fitted.transform(), before, atol=1e-5)
+    np.testing.assert_allclose(fitted.recall(top=5).probability, chances, atol=1e-5)
+
+
 def test_a_new_node_has_the_context_of_its_neighbours():
     fitted = quick(window=1).fit(KARATE)
-    rows = fitted.context_.numpy()
-    np.testing.assert_allclose(fitted.transform({"new": [0, 1]}), rows[[0, 1]].mean(0, keepdims=True), atol=1e-6)
-    weighted = fitted.transform({"new": {0: 3.0, 1: 1.0}})
-    np.testing.assert_allclose(weighted, (0.75 * rows[0] + 0.25 * rows[1])[None], atol=1e-6)
+    rows = centred(fitted.context_.numpy())
+    for kind in ("window", "context"):
+        fitted.set_params(kind=kind)
+        np.testing.assert_allclose(fitted.transform({"new": [0, 1]}), rows[[0, 1]].mean(0, keepdims=True), atol=1e-6)
+        weighted = fitted.transform({"new": {0: 3.0, 1: 1.0}})
+        np.testing.assert_allclose(weighted, (0.75 * rows[0] + 0.25 * rows[1])[None], atol=1e-6)
     for kind in ("hidden", "content", "activity"):
         assert np.isfinite(fitted.set_params(kind=kind).transform({"new": [0, 1]})).all()
 
@@ -210,7 +250,7 @@ def test_a_new_node_sees_what_a_leaf_sees(window):
     fitted = quick(window=window).fit(graph)
     step = fitted.adjacency_.toarray() / fitted.adjacency_.toarray().sum(1, keepdims=True)
     mean = sum(np.linalg.matrix_power(step, power) for power in range(window)) / window
-    np.testing.assert_allclose(fitted.transform({"leaf": [2]}), (mean @ fitted.context_.numpy())[[2]], atol=1e-5)
+    np.testing.assert_allclose(fitted.transform({"leaf": [2]}), centred(mean @ fitted.context_.numpy())[[2]], atol=1e-5)
 
 
 def test_unknown_names_are_refused():
@@ -428,7 +468,7 @@ def test_tiny_and_huge_weights_give_the_same_embedding(scale):
 def test_a_new_node_among_lonely_ones_has_no_embedding():
     graph = networkx.Graph([(0, 1), (1, 2), (2, 0)])
     graph.add_node(3)
-    for kind in ("context", "hidden", "content", "activity"):
+    for kind in KINDS:
         fitted = quick(isolated="zero", kind=kind).fit(graph)
         assert not fitted.transform({"new": [3]}).any() and fitted.transform({"new": [0]}).any()
         # what a graph is without counts from its training

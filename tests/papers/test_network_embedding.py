@@ -145,6 +145,14 @@ def test_every_method_has_settings_to_choose_from():
             assert 2 <= len(found) <= 6 and len({tuple(each.items()) for each in found}) == len(found)
 
 
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_names_tell_all_embeddings_of_a_graph_apart(graph):
+    size = replace(TINY, epochs=(1, 1))
+    tried = settings_of(graph, HOPFIELD, 15_000, size)
+    found = [name for each in tried for name in embeddings.embedded(HOPFIELD, KARATE.tocsr(), 4, each, 0)]
+    assert len(set(found)) == len(found) == len(tried) * len(embeddings.KINDS)
+
+
 def test_the_lead_is_the_lower_end_over_the_better_method():
     runs = {
         (CONNECTOME, name): [{"micro 10": value + one, "seconds": [1.0], "chosen": ["a"]} for one in (0.0, 0.02, 0.01)]

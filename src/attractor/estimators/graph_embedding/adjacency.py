@@ -184,8 +184,7 @@ def with_ways_out(network: Network, isolated: str) -> tuple[csr_array, np.ndarra
     Raises:
         ValueError: no edge between two nodes, lonely nodes for `isolated="raise"`, or nodes that walks come to and cannot leave.
     """
-    others = csr_array(network.adjacency - diags_array(network.adjacency.diagonal()))
-    others.eliminate_zeros()
+    others = without_loops(network.adjacency)
     leaving, coming = (np.asarray(others.sum(axis)).ravel() > 0 for axis in (1, 0))
     lonely = ~(leaving | coming)
     if lonely.all():
@@ -201,6 +200,13 @@ def with_ways_out(network: Network, isolated: str) -> tuple[csr_array, np.ndarra
         others = csr_array(others + diags_array(lonely.astype(float)))
         others.eliminate_zeros()
     return others, lonely
+
+
+def without_loops(adjacency: csr_array) -> csr_array:
+    """The edges between two nodes."""
+    others = csr_array(adjacency - diags_array(adjacency.diagonal()))
+    others.eliminate_zeros()
+    return others
 
 
 def some(names: Iterable[Hashable]) -> str:

@@ -5,7 +5,8 @@ matrix: `S Phi = P M` with `M = (1/w) sum_{r=0..w-1} P^r Phi`, so
 
     Phi c_i = ((P M)_i - d_i Phi_i) / (1 - d_i)
 
-A node that is not in the graph and has the neighbours p, a row that sums to 1, has the drive `p M`.
+A node that is not in the graph and has the neighbours p, a row that sums to 1, has the drive `p M`. Where nothing is masked, a
+node may see itself too: the drive of its whole window, row i of S as it is, is `(P M)_i`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ def drives(adjacency: csr_array, context: np.ndarray, reached: np.ndarray, retur
     alone = others <= 0
     away = steps_of(adjacency).astype(context.dtype) @ reached - returned[:, None].astype(context.dtype) * context
     return np.where(alone, context, away / np.where(alone, 1, others))
+
+
+def windows(adjacency: csr_array, reached: np.ndarray) -> np.ndarray:
+    """`S Phi (n, K)` by edges between two nodes; those that have none see themselves alone, as they are in `M`."""
+    lonely = np.diff(adjacency.indptr) == 0
+    return np.where(lonely[:, None], reached, steps_of(adjacency).astype(reached.dtype) @ reached)
 
 
 def returns(adjacency: csr_array, window: int, generator: torch.Generator) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from attractor.estimators.graph_embedding.adjacency import ISOLATED, Network, network_from
 from attractor.estimators.graph_embedding.coarsening import Coarse, coarsened
 from attractor.estimators.graph_embedding.files import fitted_from, plain_names, tensors_of
-from attractor.estimators.graph_embedding.fitted import Fitted, Kind, RecalledNodes, as_numpy
+from attractor.estimators.graph_embedding.fitted import Fitted, Kind, RecalledNodes, as_numpy, check_kind
 from attractor.estimators.graph_embedding.learning import joined, learn
 from attractor.estimators.graph_embedding.training import Learning
 from attractor.estimators.saving import load_estimator, save_estimator
@@ -26,8 +26,6 @@ try:
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
     raise ImportError("HopfieldGraphEmbedding needs scikit-learn: pip install 'attractor[sklearn]'") from error
-
-KINDS = get_args(Kind)
 
 
 class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not annotated
@@ -41,9 +39,11 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     Args:
         memories: K, the width of the embedding, at least 2.
-        kind: what `transform` gives, for contexts c and the content e of a node:
+        kind: what `transform` gives, for contexts c and the content e of a node. Each row but shares has mean 0: the softmax over
+            memories is blind to it, and what training leaves there only blurs unit rows.
 
-            - `"context"`: `Phi c`, best for classification;
+            - `"window"`: `Phi s` of all that walks from a node see, itself included; best for classification;
+            - `"context"`: `Phi c`, without the node itself, as where it is masked;
             - `"hidden"`: `Xi e + Phi c`, the hidden state of node and context together;
             - `"content"`: `Xi e`, what is known of a node beside its context;
             - `"activity"`: `softmax(beta (Xi e + Phi c))`, shares of memories, best for links and for coarsening.
@@ -85,7 +85,7 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
         self,
         memories: int = 128,
         *,
-        kind: Kind = "context",
+        kind: Kind = "window",
         window: int = 10,
         walks: int = 2,
         steps: int = 1,
@@ -131,9 +131,8 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
         """
         self._check_settings()
         network = network_from(graph, directed=self.directed)
-        nothing = torch.empty(0, self.memories)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        self._learn(network, (nothing, nothing), np.arange(len(network.nodes)), seed, progress)
+        self._learn(network, (torch.empty(0, self.memories),) * 2, np.arange(len(network.nodes)), seed, progress)
         return self
 
     def partial_fit(self, graph: Any, y: Any = None, *, progress: Callable[[float], None] | None = None) -> Self:
@@ -163,10 +162,8 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
         Args:
             nodes: names of nodes of the graph; or a mapping from new nodes to their neighbours in it (of a directed graph, those
                 that they lead to), each a sequence of names or a mapping from names to weights of edges. None: all nodes, in the
-                order of `nodes_`.
-
-                What is known of a new node is its context only. Its content, for the kinds that ask for it, is what the network
-                recalls.
+                order of `nodes_`. What is known of a new node is its context only. Its content, for the kinds that ask for it, is
+                what the network recalls.
 
         Raises:
             NotFittedError: before `fit`.
@@ -224,8 +221,8 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the embedding."""
-        width = self._fitted().content.shape[1]
-        return np.array([f"{type(self).__name__.lower()}{number}" for number in range(width)], dtype=object)
+        numbers = range(self._fitted().content.shape[1])
+        return np.array([f"{type(self).__name__.lower()}{number}" for number in numbers], dtype=object)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted embedding to one safetensors file, without pickle.
@@ -301,8 +298,3 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
         if self.isolated not in ISOLATED:
             raise ValueError(f"isolated must be one of {', '.join(ISOLATED)}, got {self.isolated!r}")
         check_device(self.device)
-
-
-def check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")

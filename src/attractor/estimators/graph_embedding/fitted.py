@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from attractor.estimators.graph_embedding.adjacency import is_graph, some
+from attractor.estimators.graph_embedding.adjacency import is_graph, some, without_loops
+from attractor.estimators.graph_embedding.contexts import windows
 from attractor.estimators.graph_embedding.network import energy, recalled_activity
 
-Kind = Literal["context", "hidden", "content", "activity"]
+Kind = Literal["window", "context", "hidden", "content", "activity"]
+KINDS = get_args(Kind)
 SCORES = 2**22  # of nodes for contexts that are held at once
 
 
@@ -57,19 +59,25 @@ class Fitted:
         """The row of each node."""
         return {node: row for row, node in enumerate(self.nodes)}
 
+    @cached_property
+    def windows(self) -> Tensor:
+        """The drives `(n, K)` of whole windows, in which nodes see themselves too."""
+        return torch.from_numpy(windows(without_loops(self.adjacency), as_numpy(self.reached))).to(self.reached)
+
     def embedding(self, nodes: Any, kind: Kind, *, beta: float, steps: int) -> Tensor:
         """The embedding `(m, K)` of nodes, or of new ones by their neighbours."""
+        alone = kind in ("window", "context")  # without content
         if isinstance(nodes, Mapping):
             drive = self.new_drives(list(nodes.values()))
-            content = self.recalled_content(drive, beta, steps) if kind != "context" else drive
+            content = drive if alone else self.recalled_content(drive, beta, steps)
         else:
             rows = slice(None) if nodes is None else self.rows(nodes)
-            drive, content = self.drives[rows], self.content[rows]
-        if kind == "context":
-            return drive.clone()
-        hidden = content if kind == "content" else content + drive
+            drive, content = (self.windows if kind == "window" else self.drives)[rows], self.content[rows]
+        hidden = drive if alone else content if kind == "content" else content + drive
+        # the softmax over memories is blind to a number that all of them share: what training has left there is no knowledge
+        found = self.activity(hidden, beta) if kind == "activity" else hidden - hidden.mean(1, keepdim=True)
         # what has no neighbour has no embedding
-        return (self.activity(hidden, beta) if kind == "activity" else hidden) * drive.any(1, keepdim=True)
+        return found * drive.any(1, keepdim=True)
 
     def activity(self, hidden: Tensor, beta: float) -> Tensor:
         return (beta * hidden).softmax(-1)
@@ -139,6 +147,11 @@ class Fitted:
         shares = shares / largest
         seen = self.reached[[self.place[node] for node in weights]]
         return torch.from_numpy(shares / shares.sum()).to(seen) @ seen
+
+
+def check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
 
 
 def as_numpy(values: Tensor) -> np.ndarray:

@@ -13,7 +13,7 @@ from attractor.estimators.graph_embedding.adjacency import network_from
 from attractor.papers.p17_network_embedding.baselines import deepwalk, netmf, singular
 from attractor.papers.p17_network_embedding.sizes import DEEPWALK, EDGES, HOPFIELD, NETMF, SINGULAR
 
-KINDS = ("context", "hidden", "activity")
+KINDS = ("window", "hidden", "activity")
 
 
 def adjacency_of(network: LabelledNetwork) -> csr_array:
@@ -30,7 +30,7 @@ def hopfield(width: int, seed: int, **settings: Any) -> HopfieldGraphEmbedding:
 
 def embedded(method: str, adjacency: csr_array, width: int, settings: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
     """The embeddings `(n, width)` that a training gives, with unit rows, by what it is called."""
-    name = " ".join(f"{key} {value:g}" for key, value in settings.items() if key in ("window", "steps", "negative"))
+    name = " ".join(f"{key} {value:g}" for key, value in settings.items() if key in ("window", "steps", "beta", "negative"))
     if method == HOPFIELD:
         fitted = hopfield(width, seed, **settings).fit(adjacency)
         return {f"{name} {kind}": unit(fitted.set_params(kind=kind).transform()) for kind in KINDS}

@@ -48,7 +48,7 @@ class Size:
 
 SIZES: dict[Scale, Size] = {
     "smoke": Size((CONNECTOME,), 200, (100, 3), 10, 5000, 2, (3, 1, 1), 5, 50),
-    "laptop": Size(GRAPHS, 1000, (300, 20), 10, 5000, 2, (10, 3, 3), 50, 200),
+    "laptop": Size(GRAPHS, 1000, (300, 20), 10, 5000, 4, (10, 3, 3), 50, 200),
     "full": Size(GRAPHS, 1500, (300, 40), 40, LARGE, 10, (20, 10, 5), 50, 200),
 }
 
@@ -67,9 +67,11 @@ def settings_of(name: str, method: str, nodes: int, size: Size) -> list[Settings
     """What is tried for a method on a graph; labels of training nodes choose from it. No method has more than six."""
     small = name == CONNECTOME
     if method == HOPFIELD:
-        tried = [(1, 3), (1, 2), (1, 1), (2, 3)] if small else [(10, 1), (5, 1), (10, 2)]
+        tried: list[Settings] = [{"window": window, "steps": steps} for window, steps in ((10, 1), (5, 1), (10, 2))]
+        if small:
+            tried = [{"window": 1, "steps": steps, "beta": beta} for steps in (3, 2) for beta in (2.0, 1.0)]
         common = {"epochs": epochs_of(name, nodes, size.epochs), **(CONNECTOME_SETTINGS if small else {})}
-        return [{"window": window, "steps": steps, **common} for window, steps in tried]
+        return [{**each, **common} for each in tried]
     if method == NETMF:
         pairs = (
             [(1, 1.0), (1, 0.5), (2, 1.0), (2, 0.5), (5, 1.0), (10, 1.0)] if small else [(2, 1.0), (5, 1.0), (10, 1.0), (10, 0.5)]
