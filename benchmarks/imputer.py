@@ -32,7 +32,7 @@ UNKNOWN = ("?", "", "<null>", "nan")
 class Sizes:
     """`seeds` of damage on tables of at most `cap` rows; a large table of `rows x columns`, of which the slow complete `part`."""
 
-    seeds: int = 5
+    seeds: int = 3
     cap: int = 2000
     rows: int = 100_000
     columns: int = 50
