@@ -46,6 +46,8 @@ def aligned(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def unaligned(values: Tensor, mask: Tensor) -> Tensor:
     """The reverse of `aligned` for `values (B, longest, ...)`: back where the tokens stood, 0 at padding."""
+    if bool(mask.all()):
+        return values
     result = values.new_zeros(*mask.shape, *values.shape[2:])
     column = torch.arange(values.shape[1], device=values.device) < mask.sum(1)[:, None]
     result[mask] = values[column]

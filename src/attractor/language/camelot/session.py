@@ -104,7 +104,9 @@ class Session(Passes):
         """As `feed`, all at once: logits `(B, T, vocabulary)` where the tokens stood, 0 at padding."""
         ids, mask, size = self._checked(input_ids, attention_mask, window)
         windows = self._windows(*aligned(ids, mask), size, self.camelot.model)
-        return unaligned(torch.cat([outputs.logits for outputs in windows], 1), mask)
+        logits = [outputs.logits for outputs in windows]
+        # logits are large, and most calls are of one window
+        return unaligned(logits[0] if len(logits) == 1 else torch.cat(logits, 1), mask)
 
     def remember(self, input_ids: Tensor, attention_mask: Tensor | None = None, *, window: int | None = None) -> None:
         """As `feed`, without the logits: cheaper where only the memory is wanted."""

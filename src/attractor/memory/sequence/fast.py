@@ -55,16 +55,17 @@ class FastSteps:
             how many steps are right; in the one after them, a field was zero.
         """
         products, fill, self_coupling = self.products, self.fill, self.network.self_coupling
+        find_overlaps, read_out = products.find_overlaps, products.read_out
         overlaps, weights, parts = products.overlaps, products.weights.unbind(), products.parts.unbind()
         views = (states if states.shape[2] > 1 else states.squeeze(2)).unbind()
         for now, then in pairwise(views):
-            products.find_overlaps(now)
+            find_overlaps(now)
             if self.unheard is not None:
                 overlaps.masked_fill_(self.unheard, -torch.inf)
             fill(overlaps, *weights)
             if self.factors is not None:
                 products.weights.mul_(self.factors)
-            products.read_out()
+            read_out()
             if not self_coupling:
                 parts[0].addcmul_(now, parts[1], value=fill.own_factor)
             torch.sign(parts[0], out=then)
