@@ -15,6 +15,7 @@ from pathlib import Path
 import clam
 import energy_step
 import energy_transformer
+import entropic
 import exactness
 import flyvec
 import graph_embedding
@@ -23,6 +24,7 @@ import imputer
 import language_memory
 import machine
 import peak_memory
+import predictive_coding
 import quality
 import random_features
 import sequence
@@ -41,7 +43,9 @@ SUBJECTS = {
     "energy": energy_step,
     "energy transformer": energy_transformer,
     "sequence": sequence,
+    "entropic memory": entropic,
     "random features": random_features,
+    "predictive coding": predictive_coding,
     "clustering": clam,
     "words": flyvec,
     "graph embedding": graph_embedding,

@@ -12,17 +12,21 @@ from attractor.memory import (
     ConsolidatedMemory,
     DenseMemory,
     Encoded,
+    EntropicMemory,
     HopfieldMemory,
     KernelMemory,
     Memory,
+    PredictiveCodingMemory,
+    Quantise,
     RandomFeatureMemory,
     SparseDistributedMemory,
 )
 from attractor.memory.kernel import NoiseAware
+from attractor.memory.predictive_coding import PredictiveLearning
 from attractor.read import RectifiedPolynomial, Sparsemax, TopK
 
-NOT_COMPARED = {"encoded", "sequence"}
-"""A wrapper of memories, and one that recalls what follows the pattern that it knows."""
+NOT_COMPARED = {"encoded", "entropic_relation", "sequence"}
+"""A wrapper of memories, and those that recall something else than the pattern that they know."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Contender:
         make: the empty memory for patterns of a width, in the memory's own domain.
         monotone: whether its recall never raises its energy, by its own account.
         binary: whether it takes -1 and 1 only, so that real data reaches it through `Binarise`.
+        levels: how many whole numbers it takes, so that real data reaches it through `Quantise`; None for real numbers.
         learn: what it learns from its patterns when they are stored.
     """
 
@@ -41,11 +46,14 @@ class Contender:
     make: Callable[[int], Memory]
     monotone: bool = True
     binary: bool = False
+    levels: int | None = None
     learn: Callable[[Memory], object] | None = None
 
     def build(self, dim: int, low: float, high: float) -> Memory:
         """The empty memory for data between `low` and `high`, behind an encoder where it needs one."""
         memory = self.make(dim)
+        if self.levels is not None:
+            return Encoded(memory, Quantise(self.levels, low, high))
         return Encoded(memory, Binarise((low + high) / 2, low, high)) if self.binary else memory
 
 
@@ -78,13 +86,21 @@ RANDOM_FEATURES = Contender(
 )
 
 CONSOLIDATED = Contender("merged in slots", ConsolidatedMemory, monotone=False)
+PREDICTIVE_CODING = Contender(
+    "predictive coding",
+    lambda dim: PredictiveCodingMemory(dim, learning=PredictiveLearning(steps=600, batch=128)),
+    monotone=False,
+)
+ENTROPIC = Contender("entropic, 16 levels", lambda dim: EntropicMemory(dim, 16), monotone=False, levels=16)
 KANERVA = Contender("sparse distributed", SparseDistributedMemory, monotone=False, binary=True)
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
     "consolidated": (CONSOLIDATED,),
     "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
+    "entropic": (ENTROPIC,),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
     "kernel": (KERNEL,),
+    "predictive_coding": (PREDICTIVE_CODING,),
     "random_features": (RANDOM_FEATURES,),
     "sparse_distributed": (KANERVA,),
 }

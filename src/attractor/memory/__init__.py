@@ -6,10 +6,20 @@ from attractor.memory.consolidated import ConsolidatedMemory
 from attractor.memory.delta_rules import consolidate, hebbian_importance, learn_by_errors, stable_share, stable_states
 from attractor.memory.dense import DenseMemory
 from attractor.memory.encoders import PCA, Binarise, Encoded, Encoder, Quantise
+from attractor.memory.entropic import (
+    Autoencoder,
+    ColumnQuantiser,
+    EntropicMemory,
+    EntropicRegisters,
+    EntropicRelation,
+    association_chain,
+    entropic_system,
+)
 from attractor.memory.hopfield import HopfieldMemory
 from attractor.memory.kernel import KernelMemory
 from attractor.memory.laws import Law, law_of
 from attractor.memory.learning_rules import Hebbian, LearningRule, PseudoInverse, Storkey
+from attractor.memory.predictive_coding import PredictiveCodingMemory
 from attractor.memory.random_features import RandomFeatureMemory
 from attractor.memory.recall import Recall, Trace
 from attractor.memory.sequence import SequenceMemory
@@ -21,21 +31,27 @@ __all__ = [
     "MEMORIES",
     "PCA",
     "REAL",
+    "Autoencoder",
     "Binarise",
     "Binary",
     "CapacityEstimate",
+    "ColumnQuantiser",
     "ConsolidatedMemory",
     "Continuous",
     "DenseMemory",
     "Domain",
     "Encoded",
     "Encoder",
+    "EntropicMemory",
+    "EntropicRegisters",
+    "EntropicRelation",
     "Hebbian",
     "HopfieldMemory",
     "KernelMemory",
     "Law",
     "LearningRule",
     "Memory",
+    "PredictiveCodingMemory",
     "PseudoInverse",
     "Quantise",
     "RandomFeatureMemory",
@@ -46,7 +62,9 @@ __all__ = [
     "State",
     "Storkey",
     "Trace",
+    "association_chain",
     "consolidate",
+    "entropic_system",
     "hebbian_importance",
     "law_of",
     "learn_by_errors",

@@ -1,0 +1,38 @@
+"""The benchmark of predictive coding: its rivals do the same step, and a package that is not installed leaves a cell."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+NAMES = [path.stem for path in FOLDER.glob("*.py")]
+
+
+@pytest.fixture
+def module(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield __import__("predictive_coding")
+    for name in NAMES:
+        sys.modules.pop(name, None)
+
+
+def test_autograd_does_the_same_steps(module):
+    patterns = torch.rand(5, 12, generator=torch.Generator().manual_seed(0))
+    network = module.fresh_network(module.QUICK.widths)
+    how = module.PredictiveLearning(schedule="reset", inference=module.Inference(4, gamma=module.GAMMA, way="plain"))
+    training = module.Training(network, patterns, how, 0)
+    training.set_rate(module.RATE)
+    other = module.autograd_step(module.fresh_network(module.QUICK.widths), patterns, 4)
+    with torch.no_grad():
+        ours = [float(training.step()) for _ in range(20)]
+    assert ours == pytest.approx([float(other()) for _ in range(20)], rel=1e-4) and ours[-1] < ours[0]
+
+
+def test_a_quick_run_gives_a_row_for_each_number_of_steps(module, monkeypatch):
+    monkeypatch.setattr(module, "storing_step", lambda *_: None)
+    section = module.measure(module.QUICK, lambda text: None)
+    assert [row[0] for row in section.tables[0].rows] == ["1", "2"]
+    assert all("not installed" in row for row in section.tables[0].rows)
+    assert section.targets[-1].met and [target.met for target in section.targets if "pcx" in target.claim] == [None, None]
