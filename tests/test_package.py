@@ -43,5 +43,5 @@ def test_import_takes_under_one_and_a_half_times_the_import_of_torch():
         "from time import perf_counter as now; start = now(); import torch; middle = now(); import attractor;"
         "print((now() - start) / (middle - start))"
     )
-    ratios = [float(output_of(program)) for _ in range(5)]
+    ratios = [float(output_of(program)) for _ in range(3)]
     assert statistics.median(ratios) < 1.5, ratios

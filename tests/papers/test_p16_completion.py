@@ -55,6 +55,7 @@ def few(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_digits_are_completed_better_than_by_the_mean_image_in_a_minute():
     start = time.process_time()
     rows = measure_completion(SMOKE, 0, quiet).rows
