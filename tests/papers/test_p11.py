@@ -154,14 +154,14 @@ from attractor.language.camelot.session import Session
 from attractor.papers.p11_camelot import mechanism, ways
 
 model, kept, logits = ways.tiny_model(0, mechanism.WIDE), [], Session.logits
-print(mechanism.resident_growth(model, 12_800, 0, lambda done: None))
+print(mechanism.resident_growth(12_800, 0))
 
 def keeping(session, ids):
     kept.append(torch.ones(mechanism.cache_bytes(model, ids.shape[1]) // 4))
     return logits(session, ids)
 
 Session.logits = keeping
-print(mechanism.resident_growth(model, 12_800, 0, lambda done: None))
+print(mechanism.resident_growth(12_800, 0))
 """
 
 

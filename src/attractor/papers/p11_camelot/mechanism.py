@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,6 +37,8 @@ WIDE = 64
 """Entries of a key where memory is measured: a cache of all tokens would be seen at once."""
 DATA = "random tokens, a random Llama of two layers"
 
+Measurement = TypeVar("Measurement")
+
 
 def measure_mechanism(size: Size, seed: int, tell: Tell) -> Measured:
     """Exactness, causality and the memory of the process."""
@@ -52,7 +57,7 @@ def measure_mechanism(size: Size, seed: int, tell: Tell) -> Measured:
     causal = Row(CAUSAL, worst, None, len(names) * len(CHANGED), time.perf_counter() - start, DATA, note=f"{len(names)} ways")
     tell(0.4)
     start = time.perf_counter()
-    growth = resident_growth(tiny_model(seed, WIDE), size.flat, seed, lambda done: tell(0.4 + 0.6 * done))
+    growth = in_a_fresh_process(resident_growth, size.flat, seed)
     note = f"{size.flat:,} tokens" if growth is not None else "this system does not tell the memory of a process"
     resident = Row(RESIDENT, growth, None, 1, time.perf_counter() - start, DATA, note=note)
     return Measured([exact, causal, resident])
@@ -95,14 +100,20 @@ def leak(model: Any, ids: Tensor, name: str) -> float:
     return worst
 
 
-def resident_growth(model: Any, tokens: int, seed: int, tell: Tell) -> float | None:
+def in_a_fresh_process(measure: Callable[..., Measurement], *arguments: object) -> Measurement:
+    """`measure(*arguments)` where nothing was freed before: what a process has freed it takes again, and seems not to grow."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
+
+
+def resident_growth(tokens: int, seed: int) -> float | None:
     """What this process gains from a tenth of the tokens to all of them, over what a cache of those between would take.
 
     None where the system does not say.
     """
     from attractor.language import attach
 
-    generator = torch.Generator().manual_seed(seed)
+    model, generator = tiny_model(seed, WIDE), torch.Generator().manual_seed(seed)
     windows = tokens // WINDOW
     with attach(model, slots=SLOTS, window=WINDOW) as memory, memory.session() as session:
         early = None
@@ -110,7 +121,6 @@ def resident_growth(model: Any, tokens: int, seed: int, tell: Tell) -> float | N
             session.logits(torch.randint(96, (1, WINDOW), generator=generator))
             if number + 1 == windows // 10:
                 early = resident()
-            tell((number + 1) / windows)
     late = resident()
     return None if early is None or late is None else (late - early) / cache_bytes(model, (windows - windows // 10) * WINDOW)
 
