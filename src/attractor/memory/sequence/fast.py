@@ -207,17 +207,18 @@ class OwnPowers(Weights):
     kinds = 1
 
     def __init__(self, degree: int):
-        self.binary = f"{degree:b}"
+        self.degree = degree
 
     def __call__(self, overlaps: Tensor, *weights: Tensor) -> None:
         (power,) = weights
+        if self.degree <= 3:  # these powers of torch are products, in one pass
+            torch.pow(overlaps, self.degree, out=power)
+            return
         now = overlaps
-        for digit in self.binary[1:]:
+        for digit in f"{self.degree:b}"[1:]:
             now = torch.mul(now, now, out=power)
             if digit == "1":
                 power.mul_(overlaps)
-        if now is overlaps:
-            power.copy_(overlaps)
 
 
 class Exponentials(Weights):
