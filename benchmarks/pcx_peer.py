@@ -10,12 +10,14 @@ from peers import optional
 from torch import Tensor
 
 
-def storing_step(patterns: Tensor, widths: Sequence[int], steps: int, gamma: float, rate: float) -> Callable[[], None] | None:
+def storing_step(patterns: Tensor, first: Sequence[Tensor], steps: int, gamma: float, rate: float) -> Callable[[], float] | None:
     """One step of the weights by Adam after `steps` of inference from zero, without a prior; None where pcx is not installed.
 
+    The step gives the mean energy of a pattern between the two.
+
     Args:
-        patterns: `(n, widths[-1])`.
-        widths: from the memory layer down to the senses.
+        patterns: `(n, d)`.
+        first: weights `(below, above)` to start from, those of the memory layer first; constant parts start at zero.
         gamma: length of a step of inference.
         rate: of the weights.
     """
@@ -25,11 +27,15 @@ def storing_step(patterns: Tensor, widths: Sequence[int], steps: int, gamma: flo
     if any(module is None for module in (jax, optax, energies, functional, layers, utils)):
         return None
     rows, values = jax.numpy.asarray(patterns.numpy()), energies.VodeParam
+    widths = [*(len(weight.T) for weight in first), patterns.shape[1]]
 
     class Decoder(energies.EnergyModule):  # type: ignore[name-defined,misc]
         def __init__(self) -> None:
             super().__init__()
             self.layers = [layers.Linear(above, below) for above, below in pairwise(widths)]
+            for layer, weight in zip(self.layers, first, strict=True):
+                layer.nn.weight.set(jax.numpy.asarray(weight.numpy()))
+                layer.nn.bias.set(jax.numpy.zeros(len(weight)))
             zero = {"ruleset": {energies.STATUS.INIT: ("h, u <- u:zero",)}, "tforms": {"zero": lambda n, k, v, r: 0 * v}}
             self.vodes = [energies.Vode(energy_fn=energies.zero_energy, **zero)]
             self.vodes += [energies.Vode(**zero) for _ in widths[1:-1]] + [energies.Vode()]
@@ -55,7 +61,7 @@ def storing_step(patterns: Tensor, widths: Sequence[int], steps: int, gamma: flo
         return jax.lax.psum(model.energy(), "batch"), predicted
 
     @functional.jit()
-    def stored(senses: Any, *, model: Any, states: Any, weights: Any) -> None:
+    def stored(senses: Any, *, model: Any, states: Any, weights: Any) -> Any:
         infer = functional.value_and_grad(utils.M_hasnot(values, frozen=True).to([False, True]), has_aux=True)(energy)
         learn = functional.value_and_grad(utils.M(layers.LayerParam).to([False, True]), has_aux=True)(energy)
         model.train()
@@ -66,8 +72,9 @@ def storing_step(patterns: Tensor, widths: Sequence[int], steps: int, gamma: flo
                 _, gradients = infer(model=model)
             states.step(model, gradients["model"])
         with utils.step(model, clear_params=values.Cache):
-            _, gradients = learn(model=model)
+            (total, _), gradients = learn(model=model)
         weights.step(model, gradients["model"], scale_by=1 / len(patterns))
+        return total
 
     model = Decoder()
     with utils.step(model, energies.STATUS.INIT, clear_params=values.Cache):
@@ -75,9 +82,10 @@ def storing_step(patterns: Tensor, widths: Sequence[int], steps: int, gamma: flo
     states = utils.Optim(lambda: optax.sgd(gamma), utils.M_hasnot(values, frozen=True)(model))
     weights = utils.Optim(lambda: optax.adam(rate), utils.M(layers.LayerParam)(model))
 
-    def step() -> None:
-        stored(rows, model=model, states=states, weights=weights)
+    def step() -> float:
+        total = stored(rows, model=model, states=states, weights=weights)
         # JAX returns before it is done
         jax.block_until_ready([layer.nn.weight.get() for layer in model.layers])
+        return float(total) / len(patterns)
 
     return step

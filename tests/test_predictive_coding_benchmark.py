@@ -35,4 +35,16 @@ def test_a_quick_run_gives_a_row_for_each_number_of_steps(module, monkeypatch):
     section = module.measure(module.QUICK, lambda text: None)
     assert [row[0] for row in section.tables[0].rows] == ["1", "2"]
     assert all("not installed" in row for row in section.tables[0].rows)
-    assert section.targets[-1].met and [target.met for target in section.targets if "pcx" in target.claim] == [None, None]
+    assert section.targets[-1].met and [target.met for target in section.targets if "over pcx" in target.claim] == [None] * 3
+
+
+def test_a_peer_that_computes_something_else_is_seen(module, monkeypatch):
+    monkeypatch.setattr(module, "storing_step", lambda *_: lambda: 17.0)
+    section = module.measure(module.QUICK, lambda text: None)
+    assert not section.targets[-1].met and "not installed" not in section.tables[0].rows[0]
+
+
+def test_pcx_does_the_same_step_where_it_is_installed(module):
+    pytest.importorskip("pcx")
+    section = module.measure(module.QUICK, lambda text: None)
+    assert section.targets[-1].met and len(section.targets) == 6

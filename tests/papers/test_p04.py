@@ -11,12 +11,21 @@ from attractor.memory.predictive_coding import inference
 from attractor.papers import paper_module
 from attractor.papers.p04_predictive_coding import laws, pairs, recalling, storing
 from attractor.papers.p04_predictive_coding.baselines import iterated, projected, trained_autoencoder
-from attractor.papers.p04_predictive_coding.claims import DIGITS, FACES, LARGE, PAPER, SMALL, TRENDS
+from attractor.papers.p04_predictive_coding.claims import CONVOLUTIONS, DIGITS, FACES, LARGE, PAPER, SMALL, TRENDS
 from attractor.papers.p04_predictive_coding.sizes import SIZES
 from attractor.papers.p04_predictive_coding.tiles import right, upper_part
 
 SMALLEST = replace(
-    SIZES["smoke"], steps=60, trend_steps=10, stored=12, unseen=20, width=32, large_steps=150, autoencoder_steps=20, pair_steps=600
+    SIZES["smoke"],
+    steps=60,
+    trend_steps=10,
+    stored=12,
+    unseen=20,
+    width=32,
+    large_steps=150,
+    autoencoder_steps=20,
+    convolution_steps=3,
+    pair_steps=300,
 )
 
 
@@ -50,7 +59,8 @@ def test_a_step_that_is_too_long_would_be_seen(monkeypatch):
     assert not laws.measure_descent(0, quiet).rows[0].ok
 
 
-def test_storing_answers_its_claims(generated):
+def test_storing_answers_its_claims(generated, monkeypatch):
+    monkeypatch.setattr(storing, "TIMED_STEPS", 3)
     rows = storing.measure_storing(SMALLEST, 0, quiet).rows
     assert [row.claim for row in rows] == list(SMALL)
     assert rows[0].measured < 0.02 and all(0 <= row.measured <= 1 for row in rows[1:4]) and "steps" in rows[4].note
@@ -58,9 +68,11 @@ def test_storing_answers_its_claims(generated):
 
 def test_trends_answer_their_claims_with_charts(generated, monkeypatch):
     monkeypatch.setattr(storing, "WIDTHS", (8, 128, 16))
+    monkeypatch.setattr(storing, "sweep", lambda measure, points, tell: [measure(*point) for point in points])
     measured = storing.measure_trends(replace(SMALLEST, trend_steps=3), 0, quiet)
     assert [row.claim for row in measured.rows] == list(TRENDS)
-    assert len(measured.figures) == 3 and all(len(chart.series[0].x) == 3 for chart in measured.figures)
+    assert [chart.name for chart in measured.figures] == ["trend-width", "trend-tiles", "trend-layers"]
+    assert all(len(chart.series[0].x) == 3 for chart in measured.figures)
 
 
 def test_trends_are_the_least_difference_in_the_direction_that_is_claimed(generated, monkeypatch):
@@ -70,14 +82,21 @@ def test_trends_are_the_least_difference_in_the_direction_that_is_claimed(genera
     assert [row.measured for row in rows] == pytest.approx([0.064, 0.025, 0.1])
 
 
-def test_recall_answers_its_claims_beside_rivals(generated):
+def test_recall_answers_its_claims_beside_rivals(generated, monkeypatch):
+    monkeypatch.setattr(recalling, "PASSES", 3)
     measured = recalling.measure_recall(SMALLEST, 0, quiet)
     assert [row.claim for row in measured.rows] == list(LARGE)
     found = {row.claim: row.measured for row in measured.rows}
     assert found[recalling.PROJECTION] == found[recalling.TOLD] == 1.0 and found[recalling.NOVELTY] > 0.9
+    assert found[recalling.WEIGHTS] == pytest.approx((768 * 33 + 32 * 33 + 32) / (12 * 768))
     chart, grid = measured.figures
     assert {series.label for series in chart.series} == {"predictive coding", "autoencoder, 30 passes"}
     assert len(grid.images) == recalling.SHOWN and len(grid.images[0]) == 4
+
+
+def test_convolutions_answer_their_claim(generated):
+    (row,) = recalling.measure_convolution(SMALLEST, 0, quiet).rows
+    assert (row.claim,) == CONVOLUTIONS and row.baseline == 1.0 and row.n == 12 and "in 3 steps" in row.note
 
 
 def test_digits_are_named():
@@ -106,6 +125,7 @@ def test_without_the_pictures_rows_say_what_is_needed(monkeypatch):
         storing.measure_storing,
         storing.measure_trends,
         recalling.measure_recall,
+        recalling.measure_convolution,
         pairs.measure_digits,
         pairs.measure_faces,
     )
@@ -125,7 +145,7 @@ def test_a_memory_that_gives_back_its_cue_would_be_seen(generated, monkeypatch):
         return type("Recall", (), {"patterns": cues if known is None else torch.where(known, cues, 0)})
 
     monkeypatch.setattr(PredictiveCodingMemory, "recall", unchanged)
-    rows = recalling.measure_recall(SMALLEST, 0, quiet).rows
+    rows = recalling.measure_recall(replace(SMALLEST, large_steps=3), 0, quiet).rows
     assert not any(row.ok for row in rows if row.claim in (recalling.STRONG, recalling.PARTS[2], recalling.OVER_RIDGE))
 
 

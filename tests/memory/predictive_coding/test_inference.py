@@ -4,7 +4,7 @@ import pytest
 import torch
 from memory.predictive_coding.test_network import random_network, random_state
 
-from attractor.memory.predictive_coding import Curvature, Inference
+from attractor.memory.predictive_coding import Curvature, Inference, inference
 from attractor.memory.predictive_coding.inference import Evidence, descend, descended, infer
 
 
@@ -19,16 +19,14 @@ def evidence_of(network, kind, rows=6):
 
 
 @pytest.mark.parametrize("kind", ["clamped", "masked", "free"])
-@pytest.mark.parametrize(
-    ("activation", "way"), [("identity", "plain"), ("tanh", "plain"), ("tanh", "monotone"), ("relu", "monotone")]
-)
+@pytest.mark.parametrize(("activation", "way"), [("identity", "plain"), ("tanh", "monotone"), ("relu", "monotone")])
 def test_energy_never_rises(kind, activation, way):
-    for seed, layers in enumerate(((5,), (9, 6), (8, 7, 5), (6, 6))):
+    for seed, layers in enumerate(((5,), (9, 6), (8, 7, 5))):
         network = random_network(layers, activation, dim=12, seed=seed)
         evidence, curvature = evidence_of(network, kind), Curvature(network)
         state = evidence.senses, random_state(network, 6, seed=9)[1]
         energies = [network.errors(*state, evidence.precision).energy()]
-        for _ in range(200):
+        for _ in range(50):
             state, _ = descend(network, curvature, evidence._replace(senses=state[0]), state[1], Inference(1, way=way))
             energies.append(network.errors(*state, evidence.precision).energy())
         rises = torch.stack(energies).diff(dim=0) / torch.stack(energies[:-1])
@@ -135,3 +133,25 @@ def test_a_step_compiles_as_one_graph():
     expected = descended(network, evidence, state, gamma)
     for one, other in zip(compiled(network, evidence, state, gamma)[1], expected[1], strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_rows_that_find_no_step_rest_and_others_go_on(monkeypatch):
+    network = random_network((5,), "identity", dim=12)
+    evidence, curvature = evidence_of(network, "clamped"), Curvature(network)
+    rest = infer(network, curvature, evidence, network.prior_state(6), Inference(500)).latents[0]
+    start = [torch.cat([rest[:3], network.prior_state(3)[0]])]
+    calls = []
+    monkeypatch.setattr(inference, "descended", lambda *given: (calls.append(1), descended(*given))[1])
+    found = infer(network, curvature, evidence, start, Inference(2000, way="monotone"))
+    torch.testing.assert_close(found.latents[0], rest, rtol=1e-6, atol=1e-6)
+    # the steps of a row that cannot fall are halved once, and nothing is tried when no row can
+    assert len(calls) < 1000
+
+
+def test_senses_that_still_move_are_not_at_rest():
+    network = random_network((5,), "identity", dim=12)
+    network.weights[0].zero_()
+    senses, start = torch.ones(2, 12, dtype=torch.float64), network.prior_state(2)
+    found = infer(network, Curvature(network), Evidence(senses, None, torch.ones_like(senses)), start, Inference(1, gamma=0.1))
+    torch.testing.assert_close(found.change, (senses - found.senses).abs().amax(1) / found.latents[0].abs().amax(1).clamp_min(1))
+    assert float(found.change.min()) > 0

@@ -1,8 +1,12 @@
 """The network of predictive coding: its energy, the gradients written by hand, and the bound of its curvature."""
 
+import warnings
+
 import pytest
 import torch
 
+from attractor.energy import Connection, EnergyNetwork, Neurons, lagrangians, synapses
+from attractor.errors import EnergyUnboundedWarning
 from attractor.memory.predictive_coding import Convolution, Curvature, Dense, PredictiveNetwork
 from attractor.memory.predictive_coding.connections import connected, connection_from
 
@@ -121,6 +125,28 @@ def test_two_iterations_follow_a_small_change_of_the_weights():
     network.weights[0].add_(0.01 * torch.randn(48, 20, generator=torch.Generator().manual_seed(5), dtype=torch.float64))
     curvature.refine()
     assert float(curvature._norms[0]) == pytest.approx(float(torch.linalg.matrix_norm(network.weights[0], 2)), rel=0.01)
+
+
+def test_linear_network_is_an_energy_network():
+    """Between layers of identity Lagrangians: the synapses `-x W x'`, lateral ones `|W x'|^2 / 2`, and biases."""
+    ours = random_network((6, 4), "identity")
+    senses, (hidden, top) = random_state(ours)
+    (down, deeper), (first, second), vector = ours.weights, ours.biases, ours.memory_vector
+
+    def synapses_energy(x, y, z):
+        below, above = y @ down.T + first, z @ deeper.T + second
+        return (below.square() / 2 - x * below).sum(1) + (above.square() / 2 - y * above).sum(1) - z @ vector
+
+    neurons = {name: Neurons(lagrangians.Identity(), width) for name, width in (("senses", 7), ("hidden", 6), ("top", 4))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EnergyUnboundedWarning)
+        theirs = EnergyNetwork(neurons, [Connection(synapses.FunctionSynapse(synapses_energy, ends=3), tuple(neurons))])
+    state = {"senses": senses, "hidden": hidden, "top": top}
+    errors = ours.errors(senses, [hidden, top])
+    torch.testing.assert_close(errors.energy(), theirs.energy(state) + vector.square().sum() / 2)
+    velocity = theirs.velocity(state)
+    for name, gradient in zip(state, (errors.weighted[0], *ours.latent_gradients([hidden, top], errors)), strict=True):
+        torch.testing.assert_close(velocity[name], -gradient)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -43,7 +43,8 @@ upper_half = torch.arange(64) < 32
     ids=["dense", "convolution"],
 )
 def test_the_contract_of_a_memory_is_kept(settings):
-    check_memory(partial(PredictiveCodingMemory, 8, **{"layers": (12, 6), **settings}, learning=QUICK, inference=Inference(8)))
+    learning, inference = PredictiveLearning(steps=10, rate=1e-2), Inference(4)
+    check_memory(partial(PredictiveCodingMemory, 8, **{"layers": (12, 6), **settings}, learning=learning, inference=inference))
 
 
 def test_half_a_picture_is_completed(stored):
@@ -304,3 +305,25 @@ def test_patterns_of_another_scale_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PredictiveCodingMemory(64, layers=(8,), learning=QUICK).store(pictures())
+
+
+def told_of(memory, rows, **options):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        memory.store(rows, **options)
+    return [str(one.message) for one in told if issubclass(one.category, AttractorWarning)]
+
+
+def test_patterns_that_are_nearly_others_are_warned_of():
+    rows = pictures(6)
+    memory = PredictiveCodingMemory(64, layers=(8,), learning=PredictiveLearning(steps=2))
+    assert told_of(memory, torch.cat([rows, rows[:1]])) == []
+    (text,) = told_of(memory, torch.cat([pictures(2, seed=8), rows[4:5] + 1e-3]))
+    assert "(4, 9)" in text and text.count("(") == 1
+
+
+def test_the_range_of_old_patterns_is_not_warned_of_again():
+    memory = PredictiveCodingMemory(64, layers=(8,), learning=PredictiveLearning(steps=2))
+    (text,) = told_of(memory, 100 * torch.cat([pictures(3), pictures(1)]) + 1)
+    assert text.startswith("patterns reach from")
+    assert not any("reach from" in text for text in told_of(memory, pictures(2, seed=8)))

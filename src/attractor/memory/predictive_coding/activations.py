@@ -13,14 +13,19 @@ class Activation(ABC):
     """`f`, applied before the synapses.
 
     Attributes:
+        name: by which users choose it.
         first: ends of the uniform distribution of the first memory vector. A ReLU starts above zero, where it is alive.
     """
 
     first: ClassVar[tuple[float, float]] = (-0.5, 0.5)
+    name: ClassVar[str]
 
     @abstractmethod
     def __call__(self, values: Tensor) -> Tensor:
         """`f(x)`, of any shape."""
+
+    def __str__(self) -> str:
+        return self.name
 
     @abstractmethod
     def pulled(self, gradient: Tensor, values: Tensor, activity: Tensor) -> Tensor:
@@ -30,6 +35,7 @@ class Activation(ABC):
 class ReLU(Activation):
     """`max(0, x)`."""
 
+    name = "relu"
     first = (0.0, 1.0)
 
     def __call__(self, values: Tensor) -> Tensor:
@@ -42,6 +48,8 @@ class ReLU(Activation):
 class Tanh(Activation):
     """`tanh(x)`."""
 
+    name = "tanh"
+
     def __call__(self, values: Tensor) -> Tensor:
         return values.tanh()
 
@@ -52,6 +60,8 @@ class Tanh(Activation):
 class Linear(Activation):
     """`x` itself: the network is then a linear Gaussian model, with one minimum in closed form."""
 
+    name = "identity"
+
     def __call__(self, values: Tensor) -> Tensor:
         return values
 
@@ -59,4 +69,4 @@ class Linear(Activation):
         return gradient
 
 
-ACTIVATIONS: dict[str, Activation] = {"relu": ReLU(), "tanh": Tanh(), "identity": Linear()}
+ACTIVATIONS: dict[str, Activation] = {one.name: one for one in (ReLU(), Tanh(), Linear())}

@@ -36,6 +36,10 @@ class Connection(ABC):
     def predict(self, weight: Tensor, activity: Tensor) -> Tensor:
         """The layer below `(N, below)` from `activity (N, above)`."""
 
+    def subtract_(self, given: Tensor, weight: Tensor, activity: Tensor) -> Tensor:
+        """`given (N, below)` less the prediction, in place."""
+        return given.sub_(self.predict(weight, activity))
+
     @abstractmethod
     def feedback(self, weight: Tensor, errors: Tensor) -> Tensor:
         """`errors (N, below)` seen from above, `(N, above)`: the transpose of `predict`."""
@@ -58,6 +62,9 @@ class Dense(Connection):
 
     def predict(self, weight: Tensor, activity: Tensor) -> Tensor:
         return activity @ weight.T
+
+    def subtract_(self, given: Tensor, weight: Tensor, activity: Tensor) -> Tensor:
+        return given.addmm_(activity, weight.T, alpha=-1)
 
     def feedback(self, weight: Tensor, errors: Tensor) -> Tensor:
         return errors @ weight

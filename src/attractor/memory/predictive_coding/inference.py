@@ -53,7 +53,7 @@ class Inferred(NamedTuple):
         senses: `x^0 (N, n_0)`, as given unless they could move.
         latents: `x^1..x^L`.
         errors: at these states.
-        change: `(N,)`, the largest change of a latent in the last step, relative to the row's largest latent or 1.
+        change: `(N,)`, the largest change of a node in the last step, relative to the row's largest latent or 1.
     """
 
     senses: Tensor
@@ -83,13 +83,14 @@ def infer(network: PredictiveNetwork, curvature: Curvature, evidence: Evidence, 
         ValueError: the energy of a row has grown, or is not finite: a gamma of the user's was too large.
     """
     start = None if how.gamma == "auto" else network.errors(evidence.senses, latents, evidence.precision).energy()
-    (senses, settled), (_, earlier) = descend(network, curvature, evidence, latents, how)
+    (senses, settled), (before, earlier) = descend(network, curvature, evidence, latents, how)
     errors = network.errors(senses, settled, evidence.precision)
     energy = errors.energy()
     if not finite(energy) or (start is not None and bool((energy > start * (1 + GROWTH) + GROWTH).any())):
         gamma = "a number" if how.gamma == "auto" else f"smaller than {how.gamma:g}, or 'auto'"
         raise ValueError(f"gamma must be {gamma}: inference diverged, the energy of a row grew to {float(energy.max()):.3g}")
-    moved = torch.stack([(new - old).abs().amax(-1) for new, old in zip(settled, earlier, strict=True)]).amax(0)
+    pairs = [(senses, before), *zip(settled, earlier, strict=True)]
+    moved = torch.stack([(new - old).abs().amax(-1) for new, old in pairs]).amax(0)
     largest = torch.stack([layer.abs().amax(-1) for layer in settled]).amax(0)
     return Inferred(senses, settled, errors, moved / largest.clamp_min(1))
 
@@ -112,7 +113,7 @@ def descended(network: PredictiveNetwork, evidence: Evidence, state: State, gamm
     senses, latents = state
     errors = network.errors(senses, latents, evidence.precision)
     gradients = network.latent_gradients(latents, errors)
-    moved = [layer - gamma * gradient for layer, gradient in zip(latents, gradients, strict=True)]
+    moved = [torch.addcmul(layer, gradient, gamma, value=-1) for layer, gradient in zip(latents, gradients, strict=True)]
     if evidence.moves is not None:
         senses = senses - gamma * evidence.moves * errors.weighted[0]
     return senses, moved
@@ -142,17 +143,18 @@ def extrapolated(state: State, before: State, momentum: float, senses_move: bool
 
 
 def monotone(network: PredictiveNetwork, evidence: Evidence, state: State, gamma: Tensor, steps: int) -> tuple[State, State]:
-    """The same with a step for each row, from twice `gamma` down, that does not raise its energy; a row that finds none stays."""
+    """The same with a step for each row, from twice `gamma` down, that lowers its energy; without one it rests."""
     before = state
     energy = network.errors(*state, evidence.precision).energy()
+    resting = torch.zeros_like(energy, dtype=torch.bool)
     for _ in range(steps):
         before = state
         lengths = (2 * gamma).expand(len(energy), 1)
         for _ in range(HALVINGS + 1):
             tried = descended(network, evidence, before, lengths)
             reached = network.errors(*tried, evidence.precision).energy()
-            falls = reached <= energy
-            if bool(falls.all()):
+            falls = reached < energy
+            if bool((falls | resting).all()):
                 break
             lengths = torch.where(falls[:, None], lengths, lengths / 2)
         kept = falls[:, None]
@@ -161,4 +163,8 @@ def monotone(network: PredictiveNetwork, evidence: Evidence, state: State, gamma
             [torch.where(kept, new, old) for new, old in zip(tried[1], before[1], strict=True)],
         )
         energy = torch.where(falls, reached, energy)
+        # from where it is, a row that found no step never will
+        resting = ~falls
+        if bool(resting.all()):
+            break
     return state, before

@@ -10,43 +10,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
-from warnings import warn
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from attractor.bank import RamBank
-from attractor.errors import AttractorWarning
-from attractor.memory.base import IfPresent, Memory, present_rows, register
-from attractor.memory.evidence import evidence
-from attractor.memory.nearest import nearest
-from attractor.memory.predictive_coding.checks import check_activation, check_confidence, check_precisions
-from attractor.memory.predictive_coding.connections import Connection, connected, connection_from
+from attractor.memory.base import IfPresent, Memory, register
+from attractor.memory.predictive_coding.checks import check_left, check_new, check_not_empty, check_precisions, warn_of_patterns
+from attractor.memory.predictive_coding.connections import Connection, connected
 from attractor.memory.predictive_coding.inference import Inference
 from attractor.memory.predictive_coding.learning import Fit, PredictiveLearning, Progress, fit
 from attractor.memory.predictive_coding.network import PredictiveNetwork
-from attractor.memory.predictive_coding.reading import Question, Reader, Walked
-from attractor.memory.recall import Recall, Trace
-from attractor.read import Euclidean, Read, SoftMax
-from attractor.validation import (
-    check_count,
-    check_finite,
-    check_floating,
-    check_ids,
-    check_known,
-    check_like,
-    check_matrix,
-    check_not_negative,
-    check_positive,
-    check_shape,
-)
-
-Method = Literal["prediction", "joint"]
-PASSES, STEPS_OF_A_PASS = 30, 50
-LARGEST = 10.0
+from attractor.memory.predictive_coding.reading import Method, Reader, asked_of, planned, recalled
+from attractor.memory.predictive_coding.settings import keywords, network_settings
+from attractor.memory.recall import Recall
+from attractor.validation import check_count, check_not_negative, check_positive
 
 
 @register("predictive_coding")
@@ -105,7 +87,6 @@ class PredictiveCodingMemory(Memory):
         connections = connected(self.dim, layers)
         precisions = [1.0] * (len(connections) + 1) if precisions is None else list(precisions)
         check_precisions(precisions, self.dim, len(connections))
-        self.activation = check_activation(activation)
         self.network = PredictiveNetwork(connections, activation, precisions, bias)
         self.learning = PredictiveLearning() if learning is None else learning
         self.inference = Inference() if inference is None else inference
@@ -121,7 +102,7 @@ class PredictiveCodingMemory(Memory):
     def __repr__(self) -> str:
         layers = ", ".join(map(repr, self.network.connections))
         trained = "" if self.last_fit is None else f", {self.last_fit!r}"
-        return f"{type(self).__name__}({len(self)} patterns, dim={self.dim}, layers=({layers}), {self.activation}{trained})"
+        return f"{type(self).__name__}({len(self)} patterns, dim={self.dim}, layers=({layers}), {self.network.activation}{trained})"
 
     def store(
         self,
@@ -149,20 +130,18 @@ class PredictiveCodingMemory(Memory):
 
         Raises:
             TypeError, ValueError: wrong shape or dtype, NaN or infinity, or training that diverges; nothing is stored then.
+
+        Warns:
+            AttractorWarning: entries far from 1, or a pattern so like another one that they are hardly told apart.
         """
         if values is not None:
             raise TypeError(f"values must be None: a {type(self).__name__} stores them side by side with the patterns")
-        check_matrix("patterns", patterns, self.dim)
-        check_like("patterns", patterns, self.bank.dtype, self.bank.device)
-        if metadata is not None and len(metadata) != len(patterns):
-            raise ValueError(f"metadata must have one entry for each of the {len(patterns)} patterns, got {len(metadata)}")
-        new = present_rows(patterns, self.bank.contains, if_present)
-        patterns = patterns.detach()[new]
-        metadata = None if metadata is None else [entry for entry, kept in zip(metadata, new.tolist(), strict=True) if kept]
+        patterns, metadata = check_new(patterns, metadata, self.bank, if_present)
         if len(patterns) == 0:
             return torch.empty(0, dtype=torch.int64, device=patterns.device)
-        warn_of_range(patterns)
-        trained = self._trained(torch.cat([self._stored(), patterns]), self.learning, fresh or len(self) == 0, progress)
+        everything = torch.cat([self._stored(), patterns])
+        warn_of_patterns(everything, len(self))
+        trained = self._trained(everything, self.learning, fresh or len(self) == 0, progress)
         ids = self.bank.append(patterns, None, metadata)
         self._adopt(*trained)
         return ids
@@ -173,11 +152,8 @@ class PredictiveCodingMemory(Memory):
         Raises:
             ValueError: an id is not stored, or comes twice; nothing is removed then.
         """
-        gone = self.bank.positions(check_ids("ids", ids))
-        left = torch.ones(len(self), dtype=torch.bool, device=gone.device).index_fill(0, gone, False)
-        if len(gone) != int((~left).sum()):
-            raise ValueError("ids must not repeat")
-        if len(gone) == 0:
+        left = check_left(ids, self.bank)
+        if bool(left.all()):
             return
         trained = self._trained(self._stored()[left], self.learning, True, progress) if bool(left.any()) else None
         self.bank.forget(ids)
@@ -190,7 +166,7 @@ class PredictiveCodingMemory(Memory):
         Raises:
             ValueError: nothing is stored, or training diverges; nothing has changed then.
         """
-        self._require_patterns()
+        check_not_empty(self.bank)
         network, fitted = self._trained(self._stored(), self.learning if how is None else how, fresh, progress)
         self._adopt(network, fitted)
         return fitted
@@ -238,30 +214,18 @@ class PredictiveCodingMemory(Memory):
             TypeError, ValueError: wrong shape, dtype, NaN or infinity where trusted, a row with nothing known, an argument that
                 does not apply, an empty memory, or an inference that diverges.
         """
-        asked = self._question(cues, known, confidence)
-        if method not in ("prediction", "joint"):
-            raise ValueError(f"method must be 'prediction' or 'joint', got {method!r}")
-        if method == "joint" and (confidence is not None or max_steps not in (None, 1)):
-            raise ValueError(
-                "confidence and max_steps must not be given with method='joint', which makes one pass of full confidence"
-            )
-        single = known is not None or confidence is not None or method == "joint"
-        passes = (1 if single else PASSES) if max_steps is None else check_count("max_steps", max_steps)
-        if inference is None:
-            inference = self.inference
-            if passes > 1 and known is None:
-                inference = replace(inference, steps=min(inference.steps, STEPS_OF_A_PASS))
+        asked = asked_of("cues", cues, known, confidence, self.bank)
+        passes, inference = planned(asked, method, max_steps, inference, self.inference)
         tol = (1e-6 if cues.dtype == torch.float64 else 1e-4) if tol is None else check_positive("tol", tol)
         reader = self._reader()
         accepted = torch.ones(len(cues), dtype=torch.bool, device=cues.device)
         if reject is not None:
             accepted = reader.surprise(asked, self.inference) <= check_not_negative("reject", reject)
         size = reader.batch if batch_size is None else check_count("batch_size", batch_size)
-        parts = []
+        surprise, parts = partial(reader.surprise, how=self.inference), []
         for some, kept in zip(asked.split(size), accepted.split(size), strict=True):
-            joint = method == "joint"
-            walked = reader.joint(some, inference, tol) if joint else reader.predicted(some, inference, tol, passes)
-            parts.append(self._recalled(some, walked, kept, trace))
+            walked = reader.joint(some, inference, tol) if method == "joint" else reader.predicted(some, inference, tol, passes)
+            parts.append(recalled(self.bank, some, walked, kept, surprise, trace))
         return Recall.join(parts)
 
     @torch.no_grad()
@@ -271,16 +235,12 @@ class PredictiveCodingMemory(Memory):
         Raises:
             TypeError, ValueError: wrong shape or dtype, NaN or infinity, or an empty memory.
         """
-        return self._reader().surprise(self._question(states, None, None, "states"), self.inference)
+        return self._reader().surprise(asked_of("states", states, None, None, self.bank), self.inference)
 
     @torch.no_grad()
     def surprise(self, cues: Tensor, known: Tensor | None = None, *, confidence: float | Tensor | None = None) -> Tensor:
-        """How little each of `cues (b, dim)` is expected, `(b,)`: the energy of what is known of it.
-
-        Args:
-            cues, known, confidence: as for `recall`.
-        """
-        return self._reader().surprise(self._question(cues, known, confidence), self.inference)
+        """How little each of `cues (b, dim)` is expected, `(b,)`: the energy of what is known of it, all as for `recall`."""
+        return self._reader().surprise(asked_of("cues", cues, known, confidence, self.bank), self.inference)
 
     @torch.no_grad()
     def generate(self, count: int, *, noise: float = 0.0, seed: int = 0) -> Tensor:
@@ -289,37 +249,17 @@ class PredictiveCodingMemory(Memory):
         Raises:
             ValueError: a number is out of range, or the memory is empty.
         """
-        self._require_patterns()
-        vector = self.network.memory_vector
+        check_not_empty(self.bank)
         generator = torch.Generator().manual_seed(check_count("seed", seed, 0))
-        drawn = torch.randn(check_count("count", count), len(vector), generator=generator, dtype=torch.float64).to(vector)
-        return self.network.generated(vector + check_not_negative("noise", noise) * drawn)[0]
+        return self.network.generated(self.network.tops(check_count("count", count), noise, generator))[0]
 
     def configuration(self, folder: Path) -> dict[str, Any]:
-        network = self.network
-        return {
-            "dim": self.dim,
-            "layers": [connection.settings() for connection in network.connections],
-            "activation": self.activation,
-            "precisions": [network.sensory_precision.tolist(), *network.precisions],
-            "bias": network.bias,
-            "learning": asdict(self.learning),
-            "inference": asdict(self.inference),
-            "seed": self.seed,
-        }
+        settings = network_settings(self.network)
+        return {**settings, "learning": asdict(self.learning), "inference": asdict(self.inference), "seed": self.seed}
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        settings = dict(configuration)
-        settings["layers"] = [connection_from(layer) for layer in settings["layers"]]
-        senses, *others = settings["precisions"]
-        settings["precisions"] = [torch.tensor(senses) if isinstance(senses, list) else senses, *others]
-        learning = dict(settings["learning"])
-        if learning["inference"] is not None:
-            learning["inference"] = Inference(**learning["inference"])
-        settings["learning"] = PredictiveLearning(**learning)
-        settings["inference"] = Inference(**settings["inference"])
-        return cls(**settings)
+        return cls(**keywords(configuration))
 
     def contents(self) -> dict[str, Tensor]:
         return self.bank.contents()
@@ -345,39 +285,9 @@ class PredictiveCodingMemory(Memory):
     def _stored(self) -> Tensor:
         return self.bank.get(self.bank.ids()).patterns
 
-    def _recalled(self, asked: Question, walked: Walked, accepted: Tensor, keep_trace: bool) -> Recall:
-        senses, trusted, reader = walked.senses, asked.trusted, self._reader()
-        cues = asked.senses if trusted is None else torch.where(trusted, asked.senses, 0)
-        read = Read(Euclidean(), SoftMax(beta=1.0), cues, trusted)
-        winners = nearest(self.bank, Euclidean(), senses, None, 1).ids[:, 0]
-        score, margin = evidence(self.bank, read, read.finish(self.bank.fold(read)), winners)
-        trace = None
-        if keep_trace:
-            states = walked.way if asked.known is None else walked.way[1:]
-            trace = Trace(torch.stack(states), torch.stack([reader.surprise(Question(one), self.inference) for one in states]))
-        patterns = torch.where(accepted[:, None], senses, asked.senses)
-        energy = reader.surprise(Question(senses), self.inference)
-        return Recall(patterns, winners, score, margin, accepted, energy, walked.steps, walked.converged, trace)
-
     def _reader(self) -> Reader:
-        if self._kept_reader is None:
-            self._kept_reader = Reader(self.network)
+        self._kept_reader = self._kept_reader or Reader(self.network)
         return self._kept_reader
-
-    def _require_patterns(self) -> None:
-        if len(self) == 0:
-            raise ValueError("the memory is empty: store patterns first")
-
-    def _question(self, cues: Tensor, known: Tensor | None, confidence: float | Tensor | None, name: str = "cues") -> Question:
-        """The cues, once they are found fit."""
-        check_floating(name, cues)
-        check_shape(name, cues, self.dim)
-        self._require_patterns()
-        check_like(name, cues, self.bank.dtype, self.bank.device)
-        known = check_known(known, cues)
-        senses = cues if known is None else torch.where(known, cues, 0)
-        check_finite(name, senses)
-        return Question(senses.detach(), known, check_confidence(confidence, cues, known))
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         self._kept_reader = None
@@ -387,13 +297,3 @@ class PredictiveCodingMemory(Memory):
 def forget_reader(memory: PredictiveCodingMemory, _: object) -> None:
     """Step sizes follow from the weights."""
     memory._kept_reader = None
-
-
-def warn_of_range(patterns: Tensor) -> None:
-    least, most = (float(end) for end in torch.aminmax(patterns))
-    if max(-least, most) > LARGEST:
-        warn(
-            f"patterns reach from {least:g} to {most:g}, first weights suit entries of about 1: scale them, such as pixels / 255",
-            AttractorWarning,
-            stacklevel=3,
-        )

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from attractor.memory.predictive_coding.activations import ACTIVATIONS
+from attractor.memory.predictive_coding.checks import check_activation
 from attractor.memory.predictive_coding.connections import Connection
+from attractor.validation import check_not_negative
 
 MOST_ITERATIONS = 1000
 
@@ -55,6 +57,9 @@ class PredictiveNetwork(nn.Module):
             top layer also 0, which leaves it free.
         bias: whether the predictions of layers below the top have a constant part.
 
+    Raises:
+        ValueError: an unknown activation.
+
     Example:
         >>> from attractor.memory.predictive_coding.connections import connected
         >>> network = PredictiveNetwork(connected(8, (4, 2)), "tanh", [1.0, 1.0, 1.0])
@@ -69,7 +74,7 @@ class PredictiveNetwork(nn.Module):
     def __init__(self, connections: Sequence[Connection], activation: str, precisions: Sequence[float | Tensor], bias: bool = True):
         super().__init__()
         self.connections = tuple(connections)
-        self.activation = ACTIVATIONS[activation]
+        self.activation = ACTIVATIONS[check_activation(activation)]
         self.bias = bias
         self.register_buffer("sensory_precision", torch.as_tensor(precisions[0], dtype=torch.get_default_dtype()).clone())
         self.precisions = tuple(float(one) for one in precisions[1:])
@@ -101,6 +106,12 @@ class PredictiveNetwork(nn.Module):
         predicted = self.connections[level].predict(self.weights[level], activity)
         return predicted + self.biases[level] if self.bias else predicted
 
+    def tops(self, count: int, noise: float, generator: torch.Generator) -> Tensor:
+        """The memory vector, `count` times, with Gaussian noise of this standard deviation."""
+        shape = count, len(self.memory_vector)
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64).to(self.memory_vector)
+        return self.memory_vector + check_not_negative("noise", noise) * drawn
+
     def generated(self, top: Tensor) -> list[Tensor]:
         """All layers `x^0..x^L` as the top one `(N, n_L)` predicts them."""
         layers = [top]
@@ -127,7 +138,10 @@ class PredictiveNetwork(nn.Module):
         """
         activities = [self.activation(layer) for layer in latents]
         below = [senses, *latents]
-        plain = [below[level] - self.prediction(level, activities[level]) for level in range(self.depth)]
+        plain = []
+        for level, connection in enumerate(self.connections):
+            given = below[level] - self.biases[level] if self.bias else below[level].clone()
+            plain.append(connection.subtract_(given, self.weights[level], activities[level]))
         plain.append(below[-1] - self.memory_vector)
         weighted = [(self.sensory_precision if precision is None else precision) * plain[0]]
         weighted += [one if pi == 1 else pi * one for one, pi in zip(plain[1:], self.precisions, strict=True)]

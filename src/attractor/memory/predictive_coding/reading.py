@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from attractor.bank import RamBank
+from attractor.memory.evidence import evidence
+from attractor.memory.nearest import nearest
+from attractor.memory.predictive_coding.checks import check_confidence, check_not_empty
 from attractor.memory.predictive_coding.inference import Evidence, Inference, Inferred, infer
 from attractor.memory.predictive_coding.network import Curvature, PredictiveNetwork
+from attractor.memory.recall import Recall, Trace
+from attractor.read import Euclidean, Read, SoftMax
+from attractor.validation import check_count, check_finite, check_floating, check_known, check_like, check_shape
 
 NUMBERS_PER_BATCH = 2**22
+PASSES, STEPS_OF_A_PASS = 30, 50
+Method = Literal["prediction", "joint"]
 
 
 class Question(NamedTuple):
@@ -43,6 +53,44 @@ class Question(NamedTuple):
         """The rows, so many at a time."""
         for start in range(0, len(self.senses), size):
             yield self.of(slice(start, start + size))
+
+
+def asked_of(name: str, cues: Tensor, known: Tensor | None, confidence: float | Tensor | None, bank: RamBank) -> Question:
+    """`cues (b, dim)`, once they are found fit; `name` they are called by in errors.
+
+    Raises:
+        TypeError, ValueError: wrong shape, dtype, NaN or infinity where they are known, a row with nothing known, or nothing
+            is stored.
+    """
+    check_not_empty(bank)
+    check_floating(name, cues)
+    check_shape(name, cues, bank.dim)
+    check_like(name, cues, bank.dtype, bank.device)
+    known = check_known(known, cues)
+    senses = cues if known is None else torch.where(known, cues, 0)
+    check_finite(name, senses)
+    return Question(senses.detach(), known, check_confidence(confidence, cues, known))
+
+
+def planned(
+    asked: Question, method: Method, max_steps: int | None, inference: Inference | None, usual: Inference
+) -> tuple[int, Inference]:
+    """How many passes over the senses answer a question, and the inference of each.
+
+    Raises:
+        ValueError: an unknown method, or one that the rest does not go with.
+    """
+    if method not in ("prediction", "joint"):
+        raise ValueError(f"method must be 'prediction' or 'joint', got {method!r}")
+    joint = method == "joint"
+    if joint and (asked.confidence is not None or max_steps not in (None, 1)):
+        raise ValueError("confidence and max_steps must not be given with method='joint', which makes one pass of full confidence")
+    single = joint or asked.known is not None or asked.confidence is not None
+    passes = (1 if single else PASSES) if max_steps is None else check_count("max_steps", max_steps)
+    if inference is not None:
+        return passes, inference
+    several = passes > 1 and asked.known is None
+    return passes, replace(usual, steps=min(usual.steps, STEPS_OF_A_PASS)) if several else usual
 
 
 class Walked(NamedTuple):
@@ -114,3 +162,20 @@ class Reader:
 
 def relative_change(after: Tensor, before: Tensor) -> Tensor:
     return (after - before).abs().amax(-1) / after.abs().amax(-1).clamp_min(1)
+
+
+def recalled(
+    bank: RamBank, asked: Question, walked: Walked, accepted: Tensor, surprise: Callable[[Question], Tensor], keep_trace: bool
+) -> Recall:
+    """The answer to some cues, named after the stored patterns nearest to it; cues that are not accepted come back."""
+    senses, trusted = walked.senses, asked.trusted
+    cues = asked.senses if trusted is None else torch.where(trusted, asked.senses, 0)
+    read = Read(Euclidean(), SoftMax(beta=1.0), cues, trusted)
+    winners = nearest(bank, Euclidean(), senses, None, 1).ids[:, 0]
+    score, margin = evidence(bank, read, read.finish(bank.fold(read)), winners)
+    trace = None
+    if keep_trace:
+        states = walked.way if asked.known is None else walked.way[1:]
+        trace = Trace(torch.stack(states), torch.stack([surprise(Question(one)) for one in states]))
+    patterns = torch.where(accepted[:, None], senses, asked.senses)
+    return Recall(patterns, winners, score, margin, accepted, surprise(Question(senses)), walked.steps, walked.converged, trace)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from attractor.data import DataUnavailableError, GaussianNoise, ImageSet, nearest_neighbour
+from attractor.data import DataUnavailableError, GaussianNoise, ImageSet
 from attractor.memory import DenseMemory, PredictiveCodingMemory
-from attractor.memory.predictive_coding import PredictiveLearning
+from attractor.memory.predictive_coding import Connection, Convolution, PredictiveLearning
 from attractor.papers.claim import Claim, Row
 from attractor.papers.figures import Chart, ImageGrid, Series, grey_image
 from attractor.papers.p04_predictive_coding.baselines import RIDGES, iterated, projected, trained_autoencoder
 from attractor.papers.p04_predictive_coding.claims import (
+    CONVOLUTION,
+    CONVOLUTIONS,
     LARGE,
     LOOSE,
     NOVELTY,
@@ -25,9 +28,10 @@ from attractor.papers.p04_predictive_coding.claims import (
     STRONG,
     TOLD,
     WEAK,
+    WEIGHTS,
 )
 from attractor.papers.p04_predictive_coding.sizes import Size
-from attractor.papers.p04_predictive_coding.tiles import completed, rate_row, right, tiles, unavailable, upper_part
+from attractor.papers.p04_predictive_coding.tiles import completed, nearest_share, rate_row, right, tiles, unavailable, upper_part
 from attractor.papers.parts import Measured, Tell
 
 RATE = 5e-4
@@ -36,6 +40,8 @@ NOISES = {STRONG: 0.2**0.5, WEAK: 0.2}
 NOISE = 0.1
 BETAS = (0.1, 1.0, 10.0, 100.0)
 SHOWN = 5
+MAPS = ((32, 2), (64, 4))
+CONVOLUTION_RATE = 2e-3
 
 
 def measure_recall(size: Size, seed: int, tell: Tell) -> Measured:
@@ -53,7 +59,7 @@ def measure_recall(size: Size, seed: int, tell: Tell) -> Measured:
     seconds = time.perf_counter() - began
     rows = [noisy_row(claim, memory, images, sd, seed, data) for claim, sd in NOISES.items()]
     tell(0.6)
-    shares = {part: right(completed(memory, images, 1 / part), images.patterns) for part in (*PARTS, 16)}
+    shares = {part: right(completed(memory, images, 1 / part), images.patterns) for part in PARTS}
     for part, claim in PARTS.items():
         neighbour = nearest_share(images.patterns, images.patterns, upper_part(images, 1 / part))
         rows.append(rate_row(claim, shares[part], seconds, data, baseline=neighbour, note=everything.source))
@@ -70,9 +76,31 @@ def measure_recall(size: Size, seed: int, tell: Tell) -> Measured:
     dense = DenseMemory(images.dim)
     dense.store(images.patterns)
     rows.append(rate_row(TOLD, right(dense.recall(images.patterns, half).patterns, images.patterns), 0.0, data))
+    numbers = sum(parameter.numel() for parameter in memory.network.parameters())
+    rows.append(Row(WEIGHTS, numbers / images.patterns.numel(), None, len(images), 0.0, data, note=f"{numbers:,} in the network"))
     rows.append(novelty_row(memory, images.patterns, unseen, data))
     order = {claim: place for place, claim in enumerate(LARGE)}
     return Measured(sorted(rows, key=lambda row: order[row.claim]), figures(memory, images, shares, rebuild, data))
+
+
+def measure_convolution(size: Size, seed: int, tell: Tell) -> Measured:
+    """Tiles in two layers of maps, each of half the size of the one below, and a memory layer."""
+    data = f"natural tiles of {size.tile} x {size.tile}"
+    try:
+        images = tiles(size.tile, size.stored, seed)
+    except DataUnavailableError as error:
+        return Measured(unavailable(CONVOLUTIONS, data, error))
+    began = time.perf_counter()
+    maps = [images.shape, *((channels, size.tile // part, size.tile // part) for channels, part in MAPS)]
+    layers: list[int | Connection] = [*(Convolution(below, above) for below, above in pairwise(maps)), size.width // 2]
+    learning = PredictiveLearning(steps=size.convolution_steps, rate=CONVOLUTION_RATE, tolerance=0.0)
+    memory = PredictiveCodingMemory(images.dim, layers=layers, learning=learning, seed=seed)
+    memory.store(images.patterns, progress=tell)
+    half = upper_part(images, 0.5)
+    found = right(memory.recall(images.patterns, half).patterns, images.patterns)
+    baseline = nearest_share(images.patterns, images.patterns, half)
+    note = f"{memory.last_fit!r}; {images.source}"
+    return Measured([rate_row(CONVOLUTION, found, time.perf_counter() - began, data, baseline=baseline, note=note)])
 
 
 def noisy_row(claim: Claim, memory: PredictiveCodingMemory, images: ImageSet, sd: float, seed: int, data: str) -> Row:
@@ -80,10 +108,6 @@ def noisy_row(claim: Claim, memory: PredictiveCodingMemory, images: ImageSet, sd
     cues, _ = GaussianNoise(sd)(images.patterns, generator=torch.Generator().manual_seed(seed))
     found = right(memory.recall(cues, max_steps=PASSES).patterns, images.patterns)
     return rate_row(claim, found, time.perf_counter() - began, data, baseline=nearest_share(cues, images.patterns, None))
-
-
-def nearest_share(cues: Tensor, stored: Tensor, known: Tensor | None) -> float:
-    return float((nearest_neighbour(cues, stored, known=known) == torch.arange(len(cues))).float().mean())
 
 
 def lead_row(claim: Claim, ours: Tensor, theirs: Tensor, seconds: float, data: str, note: str) -> Row:

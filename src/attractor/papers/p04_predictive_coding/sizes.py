@@ -19,6 +19,7 @@ class Size:
         width: of the two layers that store them.
         large_steps: of the weights that store them.
         autoencoder_steps: of the autoencoder beside.
+        convolution_steps: of the weights of the network of convolutions.
         pair_steps: of the weights that store pictures with labels.
     """
 
@@ -30,12 +31,22 @@ class Size:
     width: int
     large_steps: int
     autoencoder_steps: int
+    convolution_steps: int
     pair_steps: int
 
 
 SIZES: dict[Scale, Size] = {
     "smoke": Size(
-        steps=800, trend_steps=150, tile=16, stored=30, unseen=60, width=128, large_steps=600, autoencoder_steps=200, pair_steps=600
+        steps=800,
+        trend_steps=150,
+        tile=16,
+        stored=30,
+        unseen=60,
+        width=128,
+        large_steps=600,
+        autoencoder_steps=200,
+        convolution_steps=200,
+        pair_steps=600,
     ),
     "laptop": Size(
         steps=2400,
@@ -46,6 +57,7 @@ SIZES: dict[Scale, Size] = {
         width=512,
         large_steps=2400,
         autoencoder_steps=1500,
+        convolution_steps=800,
         pair_steps=1800,
     ),
     "full": Size(
@@ -57,6 +69,7 @@ SIZES: dict[Scale, Size] = {
         width=1024,
         large_steps=30_000,
         autoencoder_steps=30_000,
+        convolution_steps=10_000,
         pair_steps=10_000,
     ),
 }

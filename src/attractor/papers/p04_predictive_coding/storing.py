@@ -25,7 +25,17 @@ from attractor.papers.p04_predictive_coding.claims import (
     WIDTH,
 )
 from attractor.papers.p04_predictive_coding.sizes import Size
-from attractor.papers.p04_predictive_coding.tiles import completed, rate_row, rebuilt, right, stored_in, tiles, unavailable
+from attractor.papers.p04_predictive_coding.tiles import (
+    completed,
+    nearest_share,
+    rate_row,
+    rebuilt,
+    right,
+    stored_in,
+    tiles,
+    unavailable,
+    upper_part,
+)
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.sweep import sweep
 
@@ -47,14 +57,15 @@ def measure_storing(size: Size, seed: int, tell: Tell) -> Measured:
     squared = float((rebuilt(memory, few.patterns) - few.patterns).square().mean())
     seconds = time.perf_counter() - began
     rows = [Row(KEPT, squared, None, len(few), seconds, DATA, note=few.source)]
-    rows.append(rate_row(KEPT_HALF, right(completed(memory, few, 0.5), few.patterns), seconds, DATA, baseline=1.0))
+    baselines = [nearest_share(one.patterns, one.patterns, upper_part(one, 0.5)) for one in (few, more)]
+    rows.append(rate_row(KEPT_HALF, right(completed(memory, few, 0.5), few.patterns), seconds, DATA, baseline=baselines[0]))
     tell(0.4)
     began, cpu = time.perf_counter(), time.process_time()
     memory = stored_in(more.patterns, (128, 128), learning, seed)
     cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
     half = completed(memory, more, 0.5)
     for claim, limit in ((HALF, LOOSE), (HALF_STRICT, STRICT)):
-        rows.append(rate_row(claim, right(half, more.patterns, limit), seconds, DATA, baseline=1.0))
+        rows.append(rate_row(claim, right(half, more.patterns, limit), seconds, DATA, baseline=baselines[1]))
     tell(0.7)
     began = time.process_time()
     slow = PredictiveLearning(steps=TIMED_STEPS, schedule="reset", inference=Inference(8), tolerance=0.0)
@@ -62,7 +73,8 @@ def measure_storing(size: Size, seed: int, tell: Tell) -> Measured:
     steps = max(1, round(cpu / ((time.process_time() - began) / TIMED_STEPS)))
     other = stored_in(more.patterns, (128, 128), replace(slow, steps=steps), seed)
     leads = right(half, more.patterns, STRICT).float() - right(completed(other, more, 0.5), more.patterns, STRICT).float()
-    note = f"{size.steps} steps of the weights against {steps}"
+    taken = [one.last_fit.steps for one in (memory, other) if one.last_fit is not None]
+    note = "steps of the weights: " + " against ".join(map(str, taken))
     rows.append(Row(INCREMENTAL, float(leads.mean()), None, len(more), 2 * seconds, DATA, note=note))
     return Measured(rows)
 
@@ -95,7 +107,13 @@ def measure_trends(size: Size, seed: int, tell: Tell) -> Measured:
         rows.append(Row(claim, least, None, len(places), seconds, DATA, note=f"{note}; {source}"))
         series = Series("completed from the upper half", tuple(map(float, places)), tuple(rates), style="line")
         charts.append(
-            Chart(f"trend-{label.split()[0]}", f"Natural tiles of 16 x 16: {label}", label, f"share, error < {LOOSE}", (series,))
+            Chart(
+                f"trend-{label.split()[0].strip(',')}",
+                f"Natural tiles of 16 x 16: {label}",
+                label,
+                f"share, error < {LOOSE}",
+                (series,),
+            )
         )
     return Measured(rows, charts)
 

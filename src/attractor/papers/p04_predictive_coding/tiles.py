@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from attractor.data import DataUnavailableError, ImageSet, Occlude, load
+from attractor.data import DataUnavailableError, ImageSet, Occlude, load, nearest_neighbour
 from attractor.memory import PredictiveCodingMemory
 from attractor.memory.predictive_coding import PredictiveLearning
 from attractor.papers.claim import Claim, Row
@@ -49,6 +49,11 @@ def rate_row(claim: Claim, found: Tensor, seconds: float, data: str, *, baseline
     """The share of what was found, with its interval."""
     count = int(found.sum())
     return Row(claim, count / len(found), wilson(count, len(found)), len(found), seconds, data, baseline, note)
+
+
+def nearest_share(cues: Tensor, stored: Tensor, known: Tensor | None) -> float:
+    """The share of cues that the nearest stored picture is right for."""
+    return float((nearest_neighbour(cues, stored, known=known) == torch.arange(len(cues))).float().mean())
 
 
 def unavailable(claims: Sequence[Claim], data: str, error: DataUnavailableError) -> list[Row]:
