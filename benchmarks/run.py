@@ -12,7 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import banks
 import clam
+import cluster
+import constraint
 import energy_step
 import energy_transformer
 import entropic
@@ -23,11 +26,14 @@ import import_time
 import imputer
 import language_memory
 import machine
+import palimpsest
 import peak_memory
 import predictive_coding
 import quality
 import random_features
 import sequence
+import serve
+import sparse_recovery
 import speed
 import torch
 from report import Report, Section
@@ -44,13 +50,19 @@ SUBJECTS = {
     "energy transformer": energy_transformer,
     "sequence": sequence,
     "entropic memory": entropic,
+    "constraint memory": constraint,
+    "sparse recovery": sparse_recovery,
     "random features": random_features,
+    "palimpsest memory": palimpsest,
     "predictive coding": predictive_coding,
     "clustering": clam,
     "words": flyvec,
     "graph embedding": graph_embedding,
     "imputer": imputer,
     "language": language_memory,
+    "banks": banks,
+    "cluster": cluster,
+    "service": serve,
     "exactness": exactness,
     "import": import_time,
 }

@@ -2,7 +2,7 @@
 
 from importlib.metadata import version
 
-from attractor.bank import DiskBank, RamBank
+from attractor.bank import ClusterBank, DiskBank, IndexedBank, RamBank
 from attractor.errors import AttractorWarning, CapacityWarning, EnergyUnboundedWarning, NotConvergedWarning
 from attractor.memory import (
     PCA,
@@ -47,6 +47,7 @@ __all__ = [
     "Binarise",
     "Binary",
     "CapacityWarning",
+    "ClusterBank",
     "Continuous",
     "Cosine",
     "DenseMemory",
@@ -60,6 +61,7 @@ __all__ = [
     "Exponential",
     "HopfieldMemory",
     "Identity",
+    "IndexedBank",
     "Kernel",
     "KernelMemory",
     "Manhattan",

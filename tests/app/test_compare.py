@@ -1,10 +1,13 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 
 from attractor.app import contenders
 from attractor.app.cli import main
+from attractor.app.measure import Entrant, Task
+from attractor.data import BitFlip, ImageSet
 from attractor.memory import MEMORIES
 
 pytest.importorskip("sklearn")
@@ -61,3 +64,29 @@ def test_memory_of_another_package_takes_part(monkeypatch):
     assert strange.binary
     memory = strange.build(8, 0.0, 1.0)
     assert memory.dim == 8 and isinstance(memory.memory, Strange)
+
+
+def test_a_memory_that_data_do_not_suit_stays_out_and_says_why(capsys, monkeypatch):
+    few = [one for one in contenders.registered() if one.title in ("palimpsest", "soft-max, Euclidean")]
+    monkeypatch.setattr("attractor.app.compare.registered", lambda: few)
+    assert main(["compare", "--data", "digits", "--loads", "10", "--cues", "3", "--no-picture"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("note: palimpsest: made for random patterns of independent neurons, 50% of them active") == 1
+
+
+@pytest.mark.parametrize(
+    ("load", "note"), [("30", "most cues have more wrong or missing entries"), ("800", "must leave a constraint")]
+)
+def test_what_a_memory_warns_of_or_refuses_is_a_note(load, note, capsys, monkeypatch):
+    monkeypatch.setattr("attractor.app.compare.registered", lambda: [contenders.SPARSE_RECOVERY])
+    assert main(["compare", "--data", "digits", "--loads", load, "--cues", "3", "--no-picture"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.count("note: sparse recovery: ") == 1 and note in out
+
+
+def test_a_memory_that_data_suit_takes_part(generator):
+    bits = torch.randint(0, 2, (6, 64), generator=generator).float()
+    stored = ImageSet(bits, shape=(1, 8, 8), name="random", levels=2)
+    entrant = Entrant(contenders.PALIMPSEST, stored, 0.0, 1.0, check_energy=False)
+    row, _ = entrant.recall(Task.of(BitFlip(0.1, low=0.0, high=1.0), stored, 5, mask_given=False, seed=0))
+    assert row.exact == 1.0 and row.note is None

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from attractor.bank import RamBank, disk, manifest, segments
+from attractor.bank import RamBank, manifest, segments, store
 from attractor.bank.disk import DiskBank
 from attractor.errors import AttractorWarning
 from attractor.read import Read, separation_from, similarity_from
@@ -222,14 +222,14 @@ def test_a_read_that_a_compaction_overtakes_starts_again(path, verb):
     with patch.object(manifest, "SECONDS_TO_WAIT", 0.05), DiskBank(path, 4) as bank, DiskBank(path) as reader:
         ids = bank.append(random_rows(64))
         bank.forget(ids[::2])
-        files_then = reader._folder.rows
+        files_then = reader._store.folder.rows
 
         def overtaken(*arguments):
-            reader._folder.rows = files_then
+            reader._store.folder.rows = files_then
             bank.compact()
             return files_then(*arguments)
 
-        reader._folder.rows = overtaken
+        reader._store.folder.rows = overtaken
         found = reader.get(ids[1::2]).patterns if verb == "get" else torch.cat([block.patterns for block in reader.blocks(8)])
         assert torch.equal(found, random_rows(64)[1::2])
 
@@ -453,7 +453,7 @@ def bad_metadata():
         ({"x": (1, 2)}, ValueError),
         ({1: "x"}, ValueError),
         (loop, ValueError),
-        ({"x": "y" * disk.LARGEST_ENTRY}, ValueError),
+        ({"x": "y" * store.LARGEST_ENTRY}, ValueError),
         ({"x": torch.ones(2)}, TypeError),
     ]
 
@@ -511,9 +511,9 @@ def test_a_path_that_holds_something_else_is_refused_and_left_alone(tmp_path):
 def test_a_newer_format_is_refused(path):
     DiskBank(path, 4).close()
     with manifest_of(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
-    with pytest.raises(ValueError, match="format 2"):
+    with pytest.raises(ValueError, match="format 3"):
         DiskBank(path)
 
 
@@ -543,7 +543,7 @@ def test_metadata_is_json_in_the_manifest(path):
     with DiskBank(path, 4) as bank:
         bank.append(random_rows(2), metadata=[None, {"name": "second"}])
     with manifest_of(path) as connection:
-        assert [(one, json.loads(entry)) for one, entry in connection.execute("SELECT * FROM metadata")] == [
+        assert [(one, json.loads(entry)) for one, entry in connection.execute("SELECT id, entry FROM metadata")] == [
             (1, {"name": "second"})
         ]
     connection.close()

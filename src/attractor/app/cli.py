@@ -19,6 +19,7 @@ from attractor.app.landscape import landscape
 from attractor.app.papers import papers, reproduce
 from attractor.app.perplexity import perplexity
 from attractor.app.recall import recall
+from attractor.app.serve import serve
 from attractor.app.store import store
 
 MISTAKE = 2
@@ -54,6 +55,7 @@ app.command()(landscape)
 app.command()(perplexity)
 app.command()(papers)
 app.command()(reproduce)
+app.command()(serve)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

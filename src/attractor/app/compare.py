@@ -79,6 +79,8 @@ def report(result: Comparison, images: ImageSet, path: Path | None) -> None:
         console.print(sweep_table(columns, title, narrow=console.width < NARROW))
     for encoder in dict.fromkeys(result.encoders.values()):
         console.print(f"encoder: {encoder} before the binary memories, and in 'nearest, binarised'", markup=False)
+    for note in result.notes:
+        console.print(f"note: {note}", markup=False)
     console.print("Grey lines: the baselines, told the same as the memories.")
     console.print(f"data: {images.source}", markup=False)
     if path is not None:

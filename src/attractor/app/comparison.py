@@ -38,15 +38,22 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out: the rows at each point of each sweep, and the encoder of each memory behind one."""
+    """What came out: the rows at each point of each sweep, the encoder of each memory behind one, and what each warned of first."""
 
     sweeps: tuple[Sweep, ...]
     rows: dict[Point, list[Row]]
     encoders: dict[str, str]
+    warned: dict[str, str]
 
     @property
     def baselines(self) -> list[str]:
         return list(dict.fromkeys(row.memory for rows in self.rows.values() for row in rows if row.baseline))
+
+    @property
+    def notes(self) -> dict[str, None]:
+        """Why a memory has no scores, each once, and what memories warned of."""
+        refusals = [f"{row.memory}: {row.note}" for rows in self.rows.values() for row in rows if row.note]
+        return dict.fromkeys([*refusals, *(f"{memory}: {warning}" for memory, warning in self.warned.items())])
 
     def panel(self, sweep: Sweep) -> Panel:
         """The curves of a sweep, memories first so that baselines are drawn over them."""
@@ -70,7 +77,7 @@ class Comparison:
             }
             for sweep in self.sweeps
         ]
-        return {"encoders": self.encoders, "sweeps": described}
+        return {"encoders": self.encoders, "sweeps": described, "notes": list(self.notes)}
 
 
 def plan(images: ImageSet, loads: Sequence[int]) -> tuple[Sweep, ...]:
@@ -126,6 +133,7 @@ def compare_memories(
     """
     rows: dict[Point, list[Row]] = {}
     encoders: dict[str, str] = {}
+    warned: dict[str, str] = {}
     points = dict.fromkeys(point for sweep in sweeps for point in sweep.points)
     for load in dict.fromkeys(point.load for point in points):
         stored = images[:load]
@@ -144,4 +152,5 @@ def compare_memories(
         encoders |= {
             entrant.contender.title: repr(entrant.memory.encoder) for entrant in entrants if isinstance(entrant.memory, Encoded)
         }
-    return Comparison(sweeps, rows, encoders)
+        warned = {entrant.contender.title: entrant.notes[0] for entrant in entrants if entrant.notes} | warned
+    return Comparison(sweeps, rows, encoders, warned)

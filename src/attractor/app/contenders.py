@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from attractor.memory import (
     MEMORIES,
     Binarise,
     Binary,
+    BitFlipping,
     ConsolidatedMemory,
+    ConstraintMemory,
     DenseMemory,
     Encoded,
     EntropicMemory,
     HopfieldMemory,
     KernelMemory,
     Memory,
+    PalimpsestMemory,
     PredictiveCodingMemory,
     Quantise,
     RandomFeatureMemory,
     SparseDistributedMemory,
+    SparseRecoveryMemory,
 )
 from attractor.memory.kernel import NoiseAware
 from attractor.memory.predictive_coding import PredictiveLearning
@@ -40,6 +46,7 @@ class Contender:
         binary: whether it takes -1 and 1 only, so that real data reaches it through `Binarise`.
         levels: how many whole numbers it takes, so that real data reaches it through `Quantise`; None for real numbers.
         learn: what it learns from its patterns when they are stored.
+        misfit: why patterns, in the memory's own domain, are not what it is made for, so that it stays out; None where they are.
     """
 
     title: str
@@ -48,6 +55,7 @@ class Contender:
     binary: bool = False
     levels: int | None = None
     learn: Callable[[Memory], object] | None = None
+    misfit: Callable[[Memory, Tensor], str | None] | None = None
 
     def build(self, dim: int, low: float, high: float) -> Memory:
         """The empty memory for data between `low` and `high`, behind an encoder where it needs one."""
@@ -62,6 +70,12 @@ def learn_kernel(memory: Memory) -> None:
     assert isinstance(memory, KernelMemory)
     if len(memory) > 1:
         memory.learn(NoiseAware(steps=30, batch=256))
+
+
+def misfit_of_palimpsest(memory: Memory, patterns: Tensor) -> str | None:
+    """Why patterns are not those of independent neurons."""
+    assert isinstance(memory, PalimpsestMemory)
+    return memory.misfit(patterns)
 
 
 SOFT_MAX = Contender("soft-max, Euclidean", DenseMemory)
@@ -86,23 +100,38 @@ RANDOM_FEATURES = Contender(
 )
 
 CONSOLIDATED = Contender("merged in slots", ConsolidatedMemory, monotone=False)
+# few sweeps: errors of whole pixels are further from a stored image than more of them would repair
+CONSTRAINT = Contender(
+    "local constraints",
+    lambda dim: ConstraintMemory(dim, learn="svd", limits=(0, 15), decoder=BitFlipping(noise=0.4, rounds=20, sweeps=2)),
+    monotone=False,
+    levels=16,
+)
 PREDICTIVE_CODING = Contender(
     "predictive coding",
     lambda dim: PredictiveCodingMemory(dim, learning=PredictiveLearning(steps=600, batch=128)),
     monotone=False,
 )
 ENTROPIC = Contender("entropic, 16 levels", lambda dim: EntropicMemory(dim, 16), monotone=False, levels=16)
+PALIMPSEST = Contender(
+    "palimpsest", lambda dim: PalimpsestMemory(dim, flip_rate=0.2), monotone=False, levels=2, misfit=misfit_of_palimpsest
+)
 KANERVA = Contender("sparse distributed", SparseDistributedMemory, monotone=False, binary=True)
+# says of itself where data leave no constraint, or damage is not sparse
+SPARSE_RECOVERY = Contender("sparse recovery", SparseRecoveryMemory, monotone=False)
 
 CONTENDERS: dict[str, tuple[Contender, ...]] = {
     "consolidated": (CONSOLIDATED,),
+    "constraint": (CONSTRAINT,),
     "dense": (SOFT_MAX, COSINE, MANHATTAN, SPARSEMAX, TOP_K, BINARY, CUBIC),
     "entropic": (ENTROPIC,),
     "hopfield": (HEBBIAN, PSEUDO_INVERSE, STORKEY),
     "kernel": (KERNEL,),
+    "palimpsest": (PALIMPSEST,),
     "predictive_coding": (PREDICTIVE_CODING,),
     "random_features": (RANDOM_FEATURES,),
     "sparse_distributed": (KANERVA,),
+    "sparse_recovery": (SPARSE_RECOVERY,),
 }
 
 DEMONSTRATED = (SOFT_MAX, COSINE, MANHATTAN, BINARY, HEBBIAN)

@@ -86,9 +86,12 @@ class Entrant:
         self.contender = contender
         self.stored = stored
         self.notes: list[str] = []
-        self.memory = self._filled(contender.build(stored.dim, low, high), stored.patterns)
+        self.memory = contender.build(stored.dim, low, high)
+        self.misfit = self._misfit()
+        if self.misfit is None:
+            self._filled(self.memory, stored.patterns)
         self.twin: Memory | None = None
-        if check_energy:
+        if check_energy and self.misfit is None:
             self.twin = self._filled(contender.build(stored.dim, low, high), stored.patterns.double())
 
     def _filled(self, memory: Memory, patterns: Tensor) -> Memory:
@@ -96,6 +99,13 @@ class Entrant:
         if self.contender.learn is not None:
             self.contender.learn(memory)
         return memory
+
+    def _misfit(self) -> str | None:
+        if self.contender.misfit is None:
+            return None
+        patterns = self.stored.patterns
+        codes = self.memory.encoder.encode(patterns) if isinstance(self.memory, Encoded) else patterns
+        return self.contender.misfit(self.inner, codes)
 
     @property
     def inner(self) -> Memory:
@@ -109,8 +119,10 @@ class Entrant:
         return None if beta is None else float(beta)
 
     def recall(self, task: Task) -> tuple[Row, Tensor | None]:
-        """The line of this memory and what it recalled, None where it refuses the cues."""
-        row = Row(task.damage, task.known is not None, self.contender.title, baseline=False)
+        """The line of this memory and what it recalled, None where the data do not suit it or it refuses the cues."""
+        row = Row(task.damage, task.known is not None, self.contender.title, baseline=False, note=self.misfit)
+        if self.misfit is not None:
+            return row, None
         try:
             self._noting(lambda: self.memory.recall(task.cues[:1], first_known(task)))
             start = time.perf_counter()

@@ -1,10 +1,7 @@
 """Patterns on disk: append segments that are read by memory map, beside an SQLite manifest.
 
-An append writes its rows behind those that count, waits for the disk, and then records them in one transaction. So every
-moment at which a process can die leaves the state before or the state after, and the ids that `append` returned are there at the
-next start. Against power loss the promise is that of `fsync`: what the drive reports as written must be so.
-
-Several processes may open the same folder: readers see the last state committed, writers take turns.
+How rows are written, and what is promised when a process dies, stands in `store.py`; this is the bank over it. Several processes
+may open the same folder: readers see the last state committed, writers take turns.
 """
 
 from __future__ import annotations
@@ -12,28 +9,36 @@ from __future__ import annotations
 import json
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attractor.bank.base import Bank, Metadata
-from attractor.bank.manifest import Manifest, Snapshot
-from attractor.bank.segments import DTYPES, Layout, Segment, SegmentError, SegmentFolder, block_of, cut, join, tensors_of
+from attractor.bank.segments import HEADER_BYTES, Layout, Rows, Segment, SegmentError
+from attractor.bank.serial import path_from, savable
+from attractor.bank.snapshot import Snapshot
+from attractor.bank.store import RowStore, to_entries
 from attractor.errors import AttractorWarning
-from attractor.read import Block
-from attractor.validation import check_count, check_ids, shorten
+from attractor.read import Block, Partial, Read
+from attractor.read.tiles import fits_tiles, fold_tiles
+from attractor.validation import check_count, check_ids, check_like, check_matrix, shorten
 
-LARGEST_ENTRY = 2**20
-"""Bytes of one row's metadata as JSON."""
+DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+"""What a bank on disk can hold, by the names of safetensors."""
+DTYPE_OF_NAME = {name: dtype for dtype, name in DTYPES.items()}
+LARGEST_NORMS = 2**26
+"""Bytes of squared lengths that a bank keeps in memory once it has read the rows; beyond, they are found anew in each fold."""
 
 Result = TypeVar("Result")
+Tensors = dict[str, Tensor]
 
 
+@savable("disk")
 class DiskBank(Bank):
     """A bank in a folder, which outlives the process and may be larger than memory.
 
@@ -44,8 +49,11 @@ class DiskBank(Bank):
     Raises:
         ValueError: no bank there, another `dim`, a folder with something else, or a newer format.
 
-    `append`, `forget` and `compact` raise `TimeoutError` while another process or object writes, and `OSError` where the disk
-    fails or is full; then nothing is changed. Rows whose file is damaged are reported by a warning on opening and by `lost()`.
+    `append`, `update`, `forget` and `compact` raise `TimeoutError` while another process or object writes, and `OSError` where the
+    disk fails or is full; then nothing is changed. A file that is too short is reported by a warning on opening; rows are compared
+    with their checksums when this object first reads them, and reading lost ones raises. `lost()` looks at everything.
+
+    Metadata may hold a `"name"`, by which `named` finds rows. A process that appends without torch uses `RowStore`.
 
     Example:
         >>> import tempfile
@@ -54,27 +62,35 @@ class DiskBank(Bank):
         ...     bank.append(torch.eye(3), metadata=[{"name": "x"}, {"name": "y"}, None]).tolist()
         [0, 1, 2]
         >>> with DiskBank(f"{folder.name}/faces") as bank:
-        ...     len(bank), bank.metadata(torch.tensor([1]))
-        (3, [{'name': 'y'}])
+        ...     bank.update(bank.named("y"), torch.tensor([[0.0, 2.0, 0.0]]))
+        ...     len(bank), bank.metadata(torch.tensor([1])), bank.get(torch.tensor([1])).patterns.tolist()
+        (3, [{'name': 'y'}], [[0.0, 2.0, 0.0]])
         >>> folder.cleanup()
     """
 
     def __init__(self, path: str | Path, dim: int | None = None):
-        self.path = Path(path)
-        self._manifest = Manifest(self.path, None if dim is None else check_count("dim", dim))
-        self._folder = SegmentFolder(self.path)
-        self.dim = self._manifest.snapshot().layout.dim
-        lost = self.lost()
-        if len(lost):
+        self._store = RowStore(path, None if dim is None else check_count("dim", dim))
+        self._manifest = self._store.manifest
+        self.path = self._store.path
+        self._norms: dict[int, Tensor] = {}
+        snapshot = self._manifest.snapshot()
+        self.dim = snapshot.layout.dim
+        lost = self._store.lost(snapshot, thorough=False).tolist()
+        if lost:
             warnings.warn(
-                f"{self.path} has damaged files: {len(lost)} of {len(self)} rows are lost, ids {shorten(lost.tolist())}",
+                f"{self.path} has damaged files: {len(lost)} of {len(snapshot)} rows are lost, ids {shorten(lost)}",
                 AttractorWarning,
                 stacklevel=2,
             )
 
     @property
     def version(self) -> int:
-        return self._manifest.snapshot().version
+        return self._manifest.snapshot().head.version
+
+    @property
+    def changed_at(self) -> int:
+        """The version that last changed stored rows in place."""
+        return self._manifest.snapshot().head.changed_at
 
     @property
     def value_dim(self) -> int | None:
@@ -82,7 +98,7 @@ class DiskBank(Bank):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        return self._manifest.snapshot().layout.dtype
+        return dtype_of(self._manifest.snapshot().layout)
 
     @property
     def device(self) -> torch.device:
@@ -93,23 +109,89 @@ class DiskBank(Bank):
         with self._manifest.writing():  # the checks must hold until the rows are stored
             return super().append(patterns, values, metadata)
 
+    def update(
+        self,
+        ids: Tensor,
+        patterns: Tensor | None = None,
+        values: Tensor | None = None,
+        metadata: Sequence[Metadata | None] | None = None,
+    ) -> None:
+        """Replace what is given of the rows `ids`, at once for readers and after a crash; what is None stays.
+
+        The segments concerned, of 64 MB each, are written anew: give many rows at a time. Nothing of the old rows is left after.
+
+        Args:
+            ids: `(n,)`, stored ones.
+            patterns: `(n, dim)`.
+            values: `(n, e)`, for a bank with values.
+            metadata: one mapping for each row; None in its place leaves that row's as it is.
+
+        Raises:
+            TypeError, ValueError: unknown or repeated ids, wrong shape, type or dtype, NaN or infinity; nothing is changed then.
+        """
+        replaced = []
+        with self._manifest.writing():
+            ids = check_ids("ids", ids)
+            if len(ids.unique()) != len(ids):
+                raise ValueError("ids must not repeat")
+            self.positions(ids)
+            if values is not None and self.value_dim is None:
+                raise ValueError("values must be None: this bank has no values")
+            tensors = {"patterns": (patterns, self.dim), "values": (values, self.value_dim)}
+            given = {name: (tensor, width) for name, (tensor, width) in tensors.items() if tensor is not None}
+            for name, (tensor, width) in given.items():
+                check_matrix(name, tensor, width)
+                check_like(name, tensor, self.dtype, self.device)
+            lengths = {name: len(tensor) for name, (tensor, _) in given.items()} | (
+                {} if metadata is None else {"metadata": len(metadata)}
+            )
+            for name, length in lengths.items():
+                if length != len(ids):
+                    raise ValueError(f"{name} must have one row for each of the {len(ids)} ids, got {length}")
+            rows = {name: bytes_of(tensor) for name, (tensor, _) in given.items()}
+            if lengths and len(ids):
+                replaced = self._store.update(ids.numpy(), rows, to_entries(metadata))
+        self._store.erase(replaced)
+
     def forget(self, ids: Tensor) -> None:
         """Remove the rows with these `ids`; the files keep them until `compact()` erases them. See `Bank.forget`."""
         with self._manifest.writing():
             super().forget(ids)
 
+    def fold(self, read: Read) -> Partial:
+        running = None
+        for block in map(with_norms, self.blocks(read.rows_per_block)):
+            if fits_tiles(read, block):
+                partial = fold_tiles(read, block)
+                running = partial if running is None else read.merge(running, partial)
+            else:
+                running = read.step(block, running)
+        return read.fold(()) if running is None else running
+
     def blocks(self, rows: int) -> Iterator[Block]:
         """The live rows at the time of the first block, in ascending order of id, in blocks of at most `rows`.
 
         Raises:
-            ValueError: a file lacks live rows; the message says which.
+            ValueError: a file lacks live rows, or holds others than were stored; the message says which.
         """
         snapshot, mapped = self._on_snapshot(self._map_all)
         for segment in snapshot.segments:
-            yield from cut(block_of(segment, mapped.popleft()), snapshot.live(segment), rows)
+            tensors, live = mapped.popleft(), snapshot.live(segment)
+            unsound = self._store.folder.unsound(segment, snapshot.layout, raw(tensors), segment.groups)
+            self._store.refuse(snapshot, segment, unsound)
+            ids, patterns = torch.from_numpy(segment.all_ids()), tensors["patterns"]
+            whole = Block(ids, patterns, tensors.get("values"), self._norms_of(segment, patterns))
+            yield from cut(whole, None if live is None else torch.from_numpy(live), rows)
 
     def get(self, ids: Tensor) -> Block:
         return self._on_snapshot(lambda snapshot: self._gather(snapshot, ids))
+
+    def positions(self, ids: Tensor) -> Tensor:
+        ids = check_ids("ids", ids)
+        places = self._manifest.snapshot().places(ids.numpy())
+        if len(places) and places.min() < 0:
+            raise ValueError(f"ids must be stored, unknown: {shorten(ids[torch.from_numpy(places < 0)].tolist())}")
+        return torch.from_numpy(places)
 
     def metadata(self, ids: Tensor) -> list[dict[str, Any] | None]:
         with self._manifest.reading():
@@ -117,43 +199,32 @@ class DiskBank(Bank):
             entries = [self._manifest.entry(one) for one in check_ids("ids", ids).tolist()]
         return [None if entry is None else json.loads(entry) for entry in entries]
 
+    def named(self, name: str) -> Tensor:
+        """The live ids `(n,)` of the rows whose metadata has this `"name"`, ascending."""
+        return torch.from_numpy(self._manifest.named(name))
+
     def ids(self) -> Tensor:
         snapshot = self._manifest.snapshot()
-        parts = [(segment.all_ids(), snapshot.live(segment)) for segment in snapshot.segments]
-        return torch.cat([torch.empty(0, dtype=torch.int64), *(ids if live is None else ids[live] for ids, live in parts)])
+        return torch.from_numpy(np.concatenate([np.empty(0, np.int64), *map(snapshot.live_ids, snapshot.segments)]))
 
     def lost(self) -> Tensor:
-        """The live ids `(n,)` whose rows are missing from the files. `forget` them to go on with the rest."""
-        snapshot = self._manifest.snapshot()
-        parts = [self._lost(snapshot, segment) for segment in snapshot.segments]
-        return torch.cat([torch.empty(0, dtype=torch.int64), *parts])
+        """The live ids `(n,)` whose rows are missing from the files or differ from what was stored; every file is read.
+
+        `forget` them to go on with the rest.
+
+        Raises:
+            ValueError: the manifest itself is damaged.
+        """
+        self._manifest.check()
+        return torch.from_numpy(self._on_snapshot(lambda snapshot: self._store.lost(snapshot, thorough=True)))
 
     def compact(self) -> None:
-        """Erase forgotten rows and their metadata from the files, and join short segments. Ids stay.
-
-        Segments that change are written anew before one transaction puts them in place of the old ones.
-        """
-        with self._manifest.writing() as snapshot:
-            left_behind = self._folder.numbers() - {segment.number for segment in snapshot.segments}
-            self._folder.unlink(left_behind)
-            dropped, fresh, next_segment = [], [], snapshot.next_segment
-            for worthwhile, group in groupby(snapshot.segments, lambda one: self._worth_rewriting(snapshot, one)):
-                run = list(group)
-                if worthwhile and (len(run) > 1 or snapshot.live(run[0]) is not None):
-                    dropped += run
-                    for block in self._joined(snapshot, run):
-                        self._folder.write(next_segment, 0, tensors_of(block.patterns, block.values))
-                        fresh.append(Segment.of(next_segment, block.ids))
-                        next_segment += 1
-            if dropped:
-                self._manifest.record_compact([segment.number for segment in dropped], fresh, next_segment)
-        if dropped:
-            self._folder.unlink(segment.number for segment in dropped)
-            self._manifest.flush()
+        """Erase forgotten rows and their metadata from the files, and join short segments. Ids stay."""
+        self._store.compact()
 
     def close(self) -> None:
         """Release the files. Blocks that were handed out stay readable."""
-        self._manifest.close()
+        self._store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -161,38 +232,28 @@ class DiskBank(Bank):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def settings(self, folder: Path) -> dict[str, Any]:
+        return {"path": path_from(folder, self.path)}
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], dim: int, folder: Path) -> Self:
+        return cls(folder / settings["path"])
+
     def __len__(self) -> int:
         return len(self._manifest.snapshot())
 
-    def _append(self, patterns: Tensor, values: Tensor | None, metadata: Sequence[object] | None) -> Tensor:
+    def _append(self, patterns: Tensor, values: Tensor | None, metadata: Sequence[Metadata | None] | None) -> Tensor:
         if patterns.dtype not in DTYPES:
             raise ValueError(f"patterns must have one of the dtypes {[str(kind) for kind in DTYPES]}, got {patterns.dtype}")
-        entries = [None if entry is None else to_json(f"metadata[{row}]", entry) for row, entry in enumerate(metadata or ())]
-        snapshot = self._manifest.snapshot()
-        layout = Layout(self.dim, patterns.dtype, None if values is None else values.shape[1])
-        tensors = tensors_of(patterns, values)
-        ids = torch.arange(snapshot.next_id, snapshot.next_id + len(patterns))
-        last, next_segment = snapshot.segments[-1] if snapshot.segments else None, snapshot.next_segment
-        if last is not None and self._folder.rows(last, layout) < last.rows:
-            last = None
-        changed, start = [], 0
-        while start < len(patterns):
-            first_id = snapshot.next_id + start
-            if last is None or not last.takes(first_id, layout.capacity):
-                last, next_segment = Segment(next_segment, first_id, 0), next_segment + 1
-            stop = min(len(patterns), start + layout.capacity - last.rows)
-            self._folder.write(last.number, last.rows, {name: rows[start:stop] for name, rows in tensors.items()})
-            last, start = last.grown(stop - start), stop
-            changed.append(last)
-        named = [(one, entry) for one, entry in zip(ids.tolist(), entries, strict=False) if entry is not None]
-        self._manifest.record_append(layout, changed, snapshot.next_id + len(patterns), next_segment, named)
-        return ids
+        layout = Layout(self.dim, DTYPES[patterns.dtype], None if values is None else values.shape[1])
+        rows = {"patterns": bytes_of(patterns)} | ({} if values is None else {"values": bytes_of(values)})
+        return torch.from_numpy(self._store.add(layout, rows, to_entries(metadata)))
 
     def _forget(self, ids: Tensor) -> None:
-        self._manifest.record_forget(ids)
+        self._manifest.record_forget(ids.numpy())
 
     def _ever_stored(self) -> bool:
-        return self._manifest.snapshot().next_id > 0
+        return self._manifest.snapshot().head.next_id > 0
 
     def _on_snapshot(self, work: Callable[[Snapshot], Result]) -> Result:
         """`work` on the last state; again where another process compacted its files away meanwhile."""
@@ -202,84 +263,93 @@ class DiskBank(Bank):
                     return work(snapshot)
                 except SegmentError as error:
                     failure = error
-            if self.version == snapshot.version:
+            if self.version == snapshot.head.version:
                 raise failure
 
-    def _map_all(self, snapshot: Snapshot) -> tuple[Snapshot, deque[dict[str, Tensor]]]:
+    def _map_all(self, snapshot: Snapshot) -> tuple[Snapshot, deque[Tensors]]:
         """The tensors of all segments. A mapping costs no memory until it is read, and outlives a compaction."""
-        return snapshot, deque(self._map_live(snapshot, segment) for segment in snapshot.segments)
-
-    def _map_live(self, snapshot: Snapshot, segment: Segment) -> dict[str, Tensor]:
-        lost = self._lost(snapshot, segment)
-        if len(lost):
-            raise self._complaint(segment, lost)
-        return self._folder.map(segment, snapshot.layout)
+        mapped = deque[Tensors]()
+        for segment in snapshot.segments:
+            kept = self._store.folder.rows(segment, snapshot.layout)
+            self._store.refuse(snapshot, segment, np.arange(kept, segment.rows))
+            mapped.append(self._mapped(snapshot, segment))
+        return snapshot, mapped
 
     def _gather(self, snapshot: Snapshot, ids: Tensor) -> Block:
         self.positions(ids)
         ids, layout = check_ids("ids", ids).contiguous(), snapshot.layout
-        tensors = {name: torch.empty(len(ids), width, dtype=layout.dtype) for name, width in layout.widths.items()}
-        first_ids = torch.tensor([segment.first_id for segment in snapshot.segments], dtype=torch.int64)
-        place = torch.searchsorted(first_ids, ids, right=True) - 1
-        for number in place.unique().tolist():
-            segment, chosen = snapshot.segments[number], (place == number).nonzero().flatten()
-            offsets = segment.offsets(ids[chosen])
-            mapped = self._folder.map(segment, layout)
-            missing = offsets >= len(mapped["patterns"])
-            if missing.any():
-                raise self._complaint(segment, ids[chosen][missing])
+        dtype = dtype_of(layout)
+        gathered = {name: torch.empty(len(ids), width, dtype=dtype) for name, width in layout.widths.items()}
+        for segment, chosen in self._store.segments_of(snapshot, ids.numpy()):
+            mapped, offsets = self._mapped(snapshot, segment), segment.offsets(ids.numpy()[chosen])
+            groups = np.unique(offsets // layout.checked_rows).tolist()
+            unsound = self._store.folder.unsound(segment, layout, raw(mapped), groups)
+            self._store.refuse(snapshot, segment, np.intersect1d(unsound, offsets))
             for name, rows in mapped.items():
-                tensors[name][chosen] = rows[offsets]
-        return Block(ids, tensors["patterns"], tensors.get("values"))
+                gathered[name][chosen] = rows[offsets]
+        return Block(ids, gathered["patterns"], gathered.get("values"))
 
-    def _lost(self, snapshot: Snapshot, segment: Segment) -> Tensor:
-        kept = self._folder.rows(segment, snapshot.layout)
-        if kept == segment.rows:
-            return torch.empty(0, dtype=torch.int64)
-        ids, live = segment.all_ids()[kept:], snapshot.live(segment)
-        return ids if live is None else ids[live[kept:]]
+    def _norms_of(self, segment: Segment, patterns: Tensor) -> Tensor | None:
+        """The squared lengths of a segment's rows, where there is room to keep them."""
+        kept = self._norms.get(segment.number, torch.empty(0))[: segment.rows]
+        if len(kept) < len(patterns) == segment.rows and patterns.element_size() >= 4:
+            if 4 * sum(map(len, self._norms.values())) > LARGEST_NORMS:
+                return None
+            kept = self._norms[segment.number] = torch.cat([kept.to(patterns.dtype), squared_norms(patterns[len(kept) :])])
+        return kept if len(kept) == len(patterns) > 0 else None
 
-    def _complaint(self, segment: Segment, lost: Tensor) -> SegmentError:
-        file = self._folder.file(segment.number, "patterns")
-        return SegmentError(
-            f"{file} or its values beside it lack rows that were stored, ids {shorten(lost.tolist())}: put the file back from "
-            "a copy, or forget the ids that lost() gives to go on with the rest"
-        )
+    def _mapped(self, snapshot: Snapshot, segment: Segment) -> Tensors:
+        """The tensors of a segment, mapped from its files; shorter than recorded where rows are lost.
 
-    def _worth_rewriting(self, snapshot: Snapshot, segment: Segment) -> bool:
-        return snapshot.live(segment) is not None or 2 * segment.rows < snapshot.layout.capacity
-
-    def _joined(self, snapshot: Snapshot, segments: Sequence[Segment]) -> Iterator[Block]:
-        """The live rows of `segments`, in blocks that fill a segment each."""
-        capacity = snapshot.layout.capacity
-        pending: list[Block] = []
-        for segment in segments:
-            whole = block_of(segment, self._map_live(snapshot, segment))
-            pending += cut(whole, snapshot.live(segment), capacity)
-            while sum(map(len, pending)) >= capacity:
-                block = join(pending)
-                yield block.rows(slice(capacity))
-                pending = [block.rows(slice(capacity, None))]
-        if sum(map(len, pending)):
-            yield join(pending)
+        torch maps a file without keeping it open: a process may map many more than it may open. Writing to such a tensor changes
+        the memory of this process only.
+        """
+        layout, folder = snapshot.layout, self._store.folder
+        dtype, kept, mapped = dtype_of(layout), folder.rows(segment, layout), {}
+        assert dtype is not None
+        for name, width in layout.widths.items():
+            if kept == 0:
+                mapped[name] = torch.empty(0, width, dtype=dtype)
+                continue
+            file, size = folder.file(segment.number, name), HEADER_BYTES + kept * width * dtype.itemsize
+            try:
+                storage = cast(torch.UntypedStorage, torch.UntypedStorage.from_file(str(file), False, size))
+            except RuntimeError as error:
+                raise SegmentError(f"{file} cannot be mapped: {error}") from error
+            mapped[name] = torch.empty(0, dtype=dtype).set_(storage, HEADER_BYTES // dtype.itemsize, (kept, width), (width, 1))
+        return mapped
 
 
-def to_json(name: str, entry: object) -> str:
-    """Metadata as JSON.
+def dtype_of(layout: Layout) -> torch.dtype | None:
+    return None if layout.dtype is None else DTYPE_OF_NAME[layout.dtype]
 
-    Raises:
-        TypeError, ValueError: no mapping, something that JSON cannot give back as it was, or more than `LARGEST_ENTRY` bytes.
-    """
-    if not isinstance(entry, Mapping):
-        raise TypeError(f"{name} must be a mapping or None, got {type(entry).__name__}")
-    try:
-        text = json.dumps(dict(entry), allow_nan=False)
-        same = json.loads(text) == dict(entry)
-    except (TypeError, ValueError, RecursionError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name} must hold JSON values: {error}") from error
-    if not same:
-        raise ValueError(f"{name} must hold JSON values, with text as keys and lists for tuples")
-    if len(text) > LARGEST_ENTRY:
-        raise ValueError(f"{name} must take at most {LARGEST_ENTRY} bytes as JSON, got {len(text)}")
-    return text
+
+def bytes_of(rows: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The bytes of each row, `(n, bytes)`."""
+    return rows.detach().contiguous().view(torch.uint8).numpy()
+
+
+def raw(tensors: Tensors) -> Rows:
+    return {name: bytes_of(rows) for name, rows in tensors.items()}
+
+
+def squared_norms(patterns: Tensor) -> Tensor:
+    """`|xi|^2 (n,)` in one pass, without a matrix of squares."""
+    return torch.linalg.vector_norm(patterns, dim=-1).square()
+
+
+def with_norms(block: Block) -> Block:
+    if block.norms is not None or block.patterns.element_size() < 4:
+        return block
+    return Block(block.ids, block.patterns, block.values, squared_norms(block.patterns))
+
+
+def cut(whole: Block, live: Tensor | None, rows: int) -> Iterator[Block]:
+    """The rows of `whole` that the mask `live` lets through, in blocks of at most `rows`; copied only where some are dead."""
+    for start in range(0, len(whole.ids), rows):
+        part: slice | Tensor = slice(start, start + rows)
+        if live is not None and not bool(live[part].all()):
+            part = live[part].nonzero().flatten() + start
+        block = whole.rows(part)
+        if len(block):
+            yield block

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, Self
 
 import torch
 from torch import Tensor, nn
 
 from attractor.bank.base import Bank, Metadata
+from attractor.bank.serial import savable
 from attractor.read import Block
 from attractor.validation import check_floating, check_shape
 
 
+@savable("parameter")
 class ParameterBank(Bank, nn.Module):
     """A bank over `patterns (n, dim)` themselves, so that gradients reach them; rows are neither added nor removed.
 
@@ -66,6 +69,15 @@ class ParameterBank(Bank, nn.Module):
 
     def compact(self) -> None:
         """Nothing to give back."""
+
+    def settings(self, folder: Path) -> dict[str, Any]:
+        if not isinstance(self.patterns, nn.Parameter):
+            raise ValueError(f"bank must be over an nn.Parameter to be saved, got {self!r}")
+        return {"rows": len(self), "dtype": str(self.dtype).removeprefix("torch.")}
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], dim: int, folder: Path) -> Self:
+        return cls(nn.Parameter(torch.zeros(settings["rows"], dim, dtype=getattr(torch, settings["dtype"]))))
 
     def __len__(self) -> int:
         return len(self.patterns)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from attractor.bank.base import Bank, Metadata
 from attractor.bank.parameter import ParameterBank
 from attractor.bank.screen import Screen, fits_screen, multiplies_bfloat16
+from attractor.bank.serial import savable
 from attractor.read import Block, Partial, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
 from attractor.validation import check_count, check_ids
@@ -27,6 +29,7 @@ LEAST_ENTRIES_PER_RANK = 2**20
 """Of a bank, for each row that a read must know exactly: below, scoring everything is as fast as a screen."""
 
 
+@savable("ram")
 class RamBank(Bank, nn.Module):
     """A bank in memory. It follows `.to()`; its patterns are not part of a `state_dict`.
 
@@ -166,6 +169,13 @@ class RamBank(Bank, nn.Module):
             self._adopt_layout(contents["patterns"], contents.get("values"))
         self._next_id = next_id
         self._metadata = {int(one): entry for one, entry in metadata.items()}
+
+    def settings(self, folder: Path) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any], dim: int, folder: Path) -> Self:
+        return cls(dim)
 
     def __len__(self) -> int:
         return self._count - self._forgotten

@@ -1,45 +1,51 @@
-"""Segments: the files that hold the rows of a bank on disk.
+"""Segments: the files that hold the rows of a bank on disk. Needs numpy only.
 
 A segment is a matrix in row-major order behind a header of one page, and every segment is a safetensors file at any time: the
 header is written anew, in place, with each append. So nothing is copied when a segment is full, and other tools read the rows.
-How many rows count says the manifest alone; a header or a tail that a crash left behind is never believed.
+How many rows count says the manifest alone; a header or a tail that a crash left behind is never believed. The manifest also
+keeps a CRC-32 of every few rows, which an append extends without reading what stands there.
 
 Values lie in a file of their own beside the patterns, so that the patterns remain one contiguous matrix for the product.
+Rows are handled as their bytes, `(rows, bytes of a row)` uint8: numpy has no bfloat16.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
-import torch
-from torch import Tensor
-
-from attractor.read import Block
+import numpy as np
+from numpy.typing import NDArray
 
 SEGMENT_BYTES = 2**26
 HEADER_BYTES = 4096
 ROWS_TOGETHER = 64
 """Full segments hold a multiple of this, which suits the search for the best row."""
-DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+CHECKED_BYTES = 2**16
+"""Rows of about this many bytes share a checksum, and are lost together. Part of the format."""
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 """What a segment can hold, by the names of safetensors."""
+
+Ids = NDArray[np.int64]
+Rows = dict[str, NDArray[np.uint8]]
+"""Bytes of rows, by the name of the tensor."""
 
 
 class SegmentError(ValueError):
-    """A file holds fewer rows than the manifest records."""
+    """A file lacks rows that the manifest records, or holds others."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What every row of a bank looks like; `dtype` is None before the first append."""
+    """What every row of a bank looks like; `dtype`, by its name in safetensors, is None before the first append."""
 
     dim: int
-    dtype: torch.dtype | None = None
+    dtype: str | None = None
     value_dim: int | None = None
 
     @property
@@ -48,41 +54,72 @@ class Layout:
         return {"patterns": self.dim} | ({} if self.value_dim is None else {"values": self.value_dim})
 
     @property
+    def row_bytes(self) -> dict[str, int]:
+        assert self.dtype is not None
+        return {name: width * ITEM_BYTES[self.dtype] for name, width in self.widths.items()}
+
+    @property
     def capacity(self) -> int:
         """Rows of a full segment."""
-        assert self.dtype is not None
-        rows = SEGMENT_BYTES // (sum(self.widths.values()) * self.dtype.itemsize)
+        rows = SEGMENT_BYTES // sum(self.row_bytes.values())
         return rows // ROWS_TOGETHER * ROWS_TOGETHER if rows >= ROWS_TOGETHER else max(1, rows)
+
+    @property
+    def checked_rows(self) -> int:
+        """Rows that share a checksum."""
+        return max(1, CHECKED_BYTES // sum(self.row_bytes.values()))
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """`rows` rows under ascending ids: `first_id` and those that follow it, or `ids (rows,)` where there are gaps."""
+    """`rows` rows under ascending ids: `first_id` and those that follow it, or `ids (rows,)` where there are gaps.
+
+    `checks` holds the checksums of each tensor, `(tensors, groups of rows)` uint32.
+    """
 
     number: int
     first_id: int
     rows: int
-    ids: Tensor | None = None
+    checks: NDArray[np.uint32]
+    ids: Ids | None = None
 
     @classmethod
-    def of(cls, number: int, ids: Tensor) -> Segment:
-        """The segment of the rows `ids`, ascending."""
-        first, rows = int(ids[0]), len(ids)
-        return cls(number, first, rows, None if int(ids[-1]) - first == rows - 1 else ids)
+    def empty(cls, number: int, first_id: int, layout: Layout) -> Segment:
+        return cls(number, first_id, 0, no_checks(layout))
 
-    def all_ids(self) -> Tensor:
-        return torch.arange(self.first_id, self.first_id + self.rows) if self.ids is None else self.ids
+    @classmethod
+    def of(cls, number: int, ids: Ids, layout: Layout, rows: Rows) -> Segment:
+        """The segment of `rows` under `ids`, ascending."""
+        first, count = int(ids[0]), len(ids)
+        gaps = None if int(ids[-1]) - first == count - 1 else ids
+        return cls(number, first, 0, no_checks(layout), gaps).grown(layout, rows)
 
-    def offsets(self, ids: Tensor) -> Tensor:
+    @property
+    def last_id(self) -> int:
+        return self.first_id + self.rows - 1 if self.ids is None else int(self.ids[-1])
+
+    @property
+    def groups(self) -> range:
+        """Of rows that share a checksum."""
+        return range(self.checks.shape[1])
+
+    def all_ids(self) -> Ids:
+        return np.arange(self.first_id, self.first_id + self.rows) if self.ids is None else self.ids
+
+    def offsets(self, ids: Ids) -> Ids:
         """At which rows `ids` stand; all of them must be ids of this segment."""
-        return ids - self.first_id if self.ids is None else torch.searchsorted(self.ids, ids)
+        return ids - self.first_id if self.ids is None else np.searchsorted(self.ids, ids)
 
     def takes(self, first_id: int, capacity: int) -> bool:
         """Whether rows from `first_id` on can be appended."""
         return self.ids is None and self.first_id + self.rows == first_id and self.rows < capacity
 
-    def grown(self, rows: int) -> Segment:
-        return replace(self, rows=self.rows + rows)
+    def grown(self, layout: Layout, rows: Rows) -> Segment:
+        """With `rows` behind those it has."""
+        checks = np.stack(
+            [extended(old, self.rows, rows[name], layout) for name, old in zip(layout.widths, self.checks, strict=True)]
+        )
+        return replace(self, rows=self.rows + len(rows["patterns"]), checks=checks)
 
 
 class SegmentFolder:
@@ -90,61 +127,77 @@ class SegmentFolder:
 
     def __init__(self, path: Path):
         self.path = path
+        self._sound: dict[tuple[int, str], NDArray[np.int64]] = {}
 
     def file(self, number: int, name: str) -> Path:
         """Where the tensor `name` of a segment lies."""
         return self.path / f"segment-{number:06d}{'' if name == 'patterns' else f'.{name}'}.safetensors"
 
-    def write(self, number: int, start: int, tensors: dict[str, Tensor]) -> None:
-        """Write `tensors` from row `start` of a segment on, over what stands there, and wait until the disk has them."""
-        for name, rows in tensors.items():
-            row_bytes = rows.shape[1] * rows.itemsize
+    def write(self, number: int, start: int, layout: Layout, rows: Rows) -> None:
+        """Write `rows` from row `start` of a segment on, over what stands there, and wait until the disk has them."""
+        assert layout.dtype is not None
+        for name, content in rows.items():
+            row_bytes = content.shape[1]
             with open(self.file(number, name), "r+b" if start else "wb") as handle:
                 handle.truncate(HEADER_BYTES + start * row_bytes)
                 handle.seek(HEADER_BYTES + start * row_bytes)
-                handle.write(rows.contiguous().view(torch.uint8).numpy().data)
+                handle.write(np.ascontiguousarray(content).data)
                 handle.seek(0)
-                handle.write(header(name, rows.dtype, start + len(rows), rows.shape[1]))
+                handle.write(header(name, layout.dtype, start + len(content), layout.widths[name]))
                 handle.flush()
                 os.fsync(handle.fileno())
         if start == 0:
             sync_folder(self.path)
 
-    def map(self, segment: Segment, layout: Layout) -> dict[str, Tensor]:
-        """The tensors of a segment, mapped from its files; shorter than recorded where rows are lost.
-
-        Writing to such a tensor changes the memory of this process only.
-
-        Raises:
-            SegmentError: a file cannot be mapped.
-        """
-        assert layout.dtype is not None
-        rows = self.rows(segment, layout)
-        if rows == 0:
-            return {name: torch.empty(0, width, dtype=layout.dtype) for name, width in layout.widths.items()}
-        mapped = {}
-        for name, width in layout.widths.items():
-            file = self.file(segment.number, name)
-            try:
-                size = HEADER_BYTES + rows * width * layout.dtype.itemsize
-                storage = cast(torch.UntypedStorage, torch.UntypedStorage.from_file(str(file), False, size))
-            except RuntimeError as error:
-                raise SegmentError(f"{file} cannot be mapped: {error}") from error
-            start = HEADER_BYTES // layout.dtype.itemsize
-            mapped[name] = torch.empty(0, dtype=layout.dtype).set_(storage, start, (rows, width), (width, 1))
-        return mapped
-
     def rows(self, segment: Segment, layout: Layout) -> int:
-        """How many of the recorded rows the files hold."""
-        assert layout.dtype is not None
+        """How many of the recorded rows the files are long enough for."""
         rows = segment.rows
-        for name, width in layout.widths.items():
+        for name, row_bytes in layout.row_bytes.items():
             try:
                 size = self.file(segment.number, name).stat().st_size
             except FileNotFoundError:
                 return 0
-            rows = min(rows, max(0, size - HEADER_BYTES) // (width * layout.dtype.itemsize))
+            rows = min(rows, max(0, size - HEADER_BYTES) // row_bytes)
         return rows
+
+    def map(self, segment: Segment, layout: Layout) -> Rows:
+        """The bytes of a segment, mapped from its files; shorter than recorded where rows are lost.
+
+        Raises:
+            SegmentError: a file cannot be mapped.
+        """
+        rows, mapped = self.rows(segment, layout), {}
+        for name, row_bytes in layout.row_bytes.items():
+            if rows == 0:
+                mapped[name] = np.empty((0, row_bytes), np.uint8)
+                continue
+            file = self.file(segment.number, name)
+            try:
+                mapped[name] = np.memmap(file, np.uint8, "r", HEADER_BYTES, (rows, row_bytes))
+            except (OSError, ValueError) as error:
+                raise SegmentError(f"{file} cannot be mapped: {error}") from error
+        return mapped
+
+    def unsound(self, segment: Segment, layout: Layout, rows: Rows, groups: Sequence[int] | None = None) -> Ids:
+        """Offsets of recorded rows that are missing from `rows`, the bytes of a segment, or differ from what was stored.
+
+        Only the given `groups` of rows that share a checksum are looked at. What was found sound once is taken for sound; without
+        `groups`, nothing is.
+        """
+        wrong = np.arange(segment.rows) >= len(rows["patterns"])
+        for checks, (name, content) in zip(segment.checks, rows.items(), strict=True):
+            sound = np.full(len(checks), -1)
+            if groups is not None:
+                before = self._sound.get((segment.number, name), sound)[: len(checks)]
+                sound[: len(before)] = before
+            doubtful = (sound != checks).nonzero()[0]
+            for group in (doubtful if groups is None else np.intersect1d(doubtful, np.array(groups, np.int64))).tolist():
+                part = slice(group * layout.checked_rows, min((group + 1) * layout.checked_rows, segment.rows))
+                if not wrong[part].any():
+                    sound[group] = zlib.crc32(content[part].data)
+                    wrong[part] = sound[group] != checks[group]
+            self._sound[segment.number, name] = sound
+        return wrong.nonzero()[0]
 
     def numbers(self) -> set[int]:
         """Of all segments that have files, whether they count or not."""
@@ -154,14 +207,34 @@ class SegmentFolder:
     def unlink(self, numbers: Iterable[int]) -> None:
         """Remove the files of segments that no longer count."""
         for number in numbers:
-            for file in (self.file(number, name) for name in ("patterns", "values")):
+            for name in ("patterns", "values"):
+                self._sound.pop((number, name), None)
                 with suppress(PermissionError):  # Windows keeps a file while it is mapped: `compact` tries again
-                    file.unlink(missing_ok=True)
+                    self.file(number, name).unlink(missing_ok=True)
 
 
-def header(name: str, dtype: torch.dtype, rows: int, width: int) -> bytes:
+def no_checks(layout: Layout) -> NDArray[np.uint32]:
+    """The checksums of a segment without rows."""
+    return np.empty((len(layout.widths), 0), np.uint32)
+
+
+def extended(checks: NDArray[np.uint32], count: int, rows: NDArray[np.uint8], layout: Layout) -> NDArray[np.uint32]:
+    """The checksums of `count` rows, with those of `rows` behind them."""
+    together = layout.checked_rows
+    grown = [int(one) for one in checks]
+    start = 0
+    while start < len(rows):
+        inside = (count + start) % together
+        stop = min(len(rows), start + together - inside)
+        before = grown.pop() if inside else 0
+        grown.append(zlib.crc32(np.ascontiguousarray(rows[start:stop]).data, before))
+        start = stop
+    return np.array(grown, np.uint32)
+
+
+def header(name: str, dtype: str, rows: int, width: int) -> bytes:
     """The first page of a safetensors file that holds one matrix."""
-    entry = {"dtype": DTYPES[dtype], "shape": [rows, width], "data_offsets": [0, rows * width * dtype.itemsize]}
+    entry = {"dtype": dtype, "shape": [rows, width], "data_offsets": [0, rows * width * ITEM_BYTES[dtype]]}
     length = HEADER_BYTES - 8
     return length.to_bytes(8, "little") + json.dumps({name: entry}).encode().ljust(length)
 
@@ -174,33 +247,3 @@ def sync_folder(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def block_of(segment: Segment, tensors: dict[str, Tensor]) -> Block:
-    return Block(segment.all_ids(), tensors["patterns"], tensors.get("values"))
-
-
-def cut(whole: Block, live: Tensor | None, rows: int) -> Iterator[Block]:
-    """The rows of `whole` that the mask `live` lets through, in blocks of at most `rows`; copied only where some are dead."""
-    for start in range(0, len(whole.ids), rows):
-        part: slice | Tensor = slice(start, start + rows)
-        if live is not None and not bool(live[part].all()):
-            part = live[part].nonzero().flatten() + start
-        block = whole.rows(part)
-        if len(block):
-            yield block
-
-
-def join(blocks: Sequence[Block]) -> Block:
-    """One block of the rows of several."""
-    values = [block.values for block in blocks if block.values is not None]
-    return Block(
-        torch.cat([block.ids for block in blocks]),
-        torch.cat([block.patterns for block in blocks]),
-        torch.cat(values) if values else None,
-    )
-
-
-def tensors_of(patterns: Tensor, values: Tensor | None) -> dict[str, Tensor]:
-    """What a segment holds, by name."""
-    return {"patterns": patterns} if values is None else {"patterns": patterns, "values": values}

@@ -21,7 +21,7 @@ def column_means(table):
 
 
 def recognise(table, code, *, iota=0.0, kappa=0.0, xi=0, undefined="ignore"):
-    """Whether it is accepted, how many columns miss, and the mean weight."""
+    """Whether it is accepted, how many columns miss, the mean weight, and what that is compared with."""
     means = column_means(table)
     misses, weights, compared = 0, [], []
     for column, value in enumerate(code):
@@ -37,7 +37,7 @@ def recognise(table, code, *, iota=0.0, kappa=0.0, xi=0, undefined="ignore"):
         compared.append(means[column])
     rho = sum(weights) / len(weights) if weights else 0.0
     mean = float(np.sum(compared)) / len(compared) if compared else 0.0
-    return bool(table.max() > 0 and misses <= xi and rho >= kappa * mean), misses, rho
+    return bool(table.max() > 0 and misses <= xi and rho >= kappa * mean), misses, rho, mean
 
 
 def entropy(table):
@@ -57,6 +57,23 @@ def chances(column, value, spread):
     ]
     largest = max(logs)
     odds = np.array([math.exp(one - largest) for one in logs])
+    return odds / odds.sum()
+
+
+def triangle(column, value):
+    """The distribution of retrieval from one column of the table of bits."""
+    used = [row for row, weight in enumerate(column.tolist()) if weight > 0]
+    odds = np.zeros(len(column))
+    if value not in used:
+        odds[used] = 1
+        return odds / odds.sum()
+    first = last = value
+    while first - 1 in used:
+        first -= 1
+    while last + 1 in used:
+        last += 1
+    for row in range(first, last + 1):
+        odds[row] = (row - first + 1) / (value - first + 1) if row <= value else (last - row + 1) / (last - value + 1)
     return odds / odds.sum()
 
 

@@ -15,6 +15,7 @@ from attractor.memory import (
     ColumnQuantiser,
     EntropicMemory,
     association_chain,
+    calibrate,
     entropic_system,
 )
 from attractor.testing import check_memory
@@ -138,7 +139,7 @@ def test_merged_memories_equal_one_that_stored_both():
     parts[0].merge(parts[1])
     assert torch.equal(parts[0].weights, whole.weights) and len(parts[0]) == 40
     assert torch.equal(parts[0].recall(patterns).patterns, whole.recall(patterns).patterns)
-    with pytest.raises(ValueError, match="n, m and cap"):
+    with pytest.raises(ValueError, match="n, m, cap"):
         parts[0].merge(EntropicMemory(12, 5))
     with pytest.raises(TypeError, match="other must be"):
         parts[0].merge(whole.registers)
@@ -287,4 +288,80 @@ def test_a_wider_draw_leads_a_chain_further():
         chain = association_chain(memory, cues, 6)
         assert bool(chain.accepted.all())
         drifts.append(float((chain.patterns[:, -1] - cues).abs().mean()))
-    assert drifts[0] < 0.1 < drifts[1] < drifts[2] / 2
+    assert drifts[0] < drifts[1] / 2 < drifts[2] / 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_range_wider_than_its_precision_holds_is_quantised(dtype):
+    most = torch.finfo(dtype).max
+    rows = torch.tensor([[-most], [most]], dtype=dtype)
+    quantiser = ColumnQuantiser.fit(rows, 5)
+    codes = quantiser.quantise(torch.tensor([[-most], [0.0], [most], [-torch.inf], [torch.inf]], dtype=dtype))
+    assert codes.flatten().tolist() == [0, 2, 4, 0, 4]
+    assert torch.equal(quantiser.dequantise(torch.tensor([[0], [4]]).to(dtype)), rows)
+    assert quantiser.dequantise(torch.tensor([[-1]]).to(dtype)).tolist() == [[0.0]]
+
+
+def test_codes_of_another_width_are_no_values():
+    with pytest.raises(ValueError, match="codes must have width 6"):
+        ColumnQuantiser.fit(REAL_ROWS, 4).dequantise(torch.zeros(2, 5))
+
+
+def strange_and_known(seed=0):
+    """Known ones differ from strangers in how common their values are; both have some that miss."""
+    generator = torch.Generator().manual_seed(seed)
+    known = torch.randint(4, (600, 20), generator=generator) + torch.randint(4, (600, 20), generator=generator)
+    return known.float(), torch.randint(8, (300, 20), generator=generator).float()
+
+
+def test_calibration_finds_the_best_of_all_thresholds():
+    known, strangers = strange_and_known()
+    memory, plain = EntropicMemory(20, 8), EntropicMemory(20, 8)
+    memory.store(known[:200])
+    plain.store(known[:200])
+    found = calibrate(memory, known[200:400], strangers, most=0.1)
+    assert (memory.registers.iota, memory.registers.kappa, memory.registers.xi) == found[:3]
+    assert float(memory.recall(known[200:400]).accepted.double().mean()) == pytest.approx(found.accepted)
+    assert float(memory.recall(strangers).accepted.double().mean()) == pytest.approx(found.mistaken)
+    assert found.mistaken <= 0.1 and found.accepted > 0.9
+    best = 0.0
+    for plain.registers.iota in (0.0, 0.3, 0.6, 1.0):
+        for plain.registers.xi in range(0, 21, 2):
+            for step in range(13):
+                plain.registers.kappa = 0.7 + step / 20
+                if float(plain.recall(strangers).accepted.double().mean()) <= 0.1:
+                    best = max(best, float(plain.recall(known[200:400]).accepted.double().mean()))
+    assert found.accepted >= best > 0.9
+
+
+def test_calibrated_thresholds_hold_for_others_and_for_a_whole_system():
+    known, strangers = strange_and_known()
+    memory = Encoded(EntropicMemory(20, 8), Quantise(8, 0, 7))
+    memory.store(known[:200])
+    found = calibrate(memory, known[200:400], strangers[:150])
+    assert found.mistaken <= 0.05
+    assert float(memory.recall(strangers[150:]).accepted.double().mean()) < 0.15
+    assert float(memory.recall(known[400:]).accepted.double().mean()) > found.accepted - 0.1
+    assert calibrate(memory, known[200:400], strangers, most=0.0).mistaken == 0.0
+
+
+def test_what_cannot_be_calibrated_is_refused_and_changes_nothing():
+    memory, patterns = filled(iota=0.3, xi=2)
+    for refused, error, message in [
+        (lambda: calibrate(memory, patterns, patterns, most=1.0), ValueError, "most"),
+        (lambda: calibrate(memory, patterns, patterns[:, 1:]), ValueError, "strangers must have width 12"),
+        (lambda: calibrate(memory, patterns + 0.5, patterns), ValueError, "patterns must be whole"),
+        (lambda: calibrate(EntropicMemory(12, 5), patterns, patterns), ValueError, "empty"),
+        (lambda: calibrate(memory.registers, patterns, patterns), TypeError, "memory must be an EntropicMemory"),
+    ]:
+        with pytest.raises(error, match=message):
+            refused()
+    assert (memory.registers.iota, memory.registers.kappa, memory.registers.xi) == (0.3, 0.0, 2)
+
+
+def test_the_table_of_bits_is_saved_and_recalls_by_its_own_law(tmp_path):
+    memory, patterns = filled(sigma=None, cap=1)
+    memory.save(tmp_path / "memory")
+    loaded = Memory.load(tmp_path / "memory")
+    assert loaded.registers.sigma is None
+    assert torch.equal(loaded.recall(patterns).patterns, memory.recall(patterns).patterns)

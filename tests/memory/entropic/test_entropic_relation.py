@@ -6,6 +6,7 @@ import torch
 from memory.entropic import loop_form
 
 from attractor.memory import EntropicMemory, EntropicRelation, Memory
+from attractor.memory.entropic import relation
 from attractor.memory.entropic.projection import Projector
 
 METHODS = ("random", "sample-and-test", "search-and-test")
@@ -232,9 +233,29 @@ def test_bad_input_is_refused_and_changes_nothing():
         (lambda: memory.recognise(patterns.long(), values[:2].long()), ValueError, "one for each"),
         (lambda: memory.forget(patterns.long(), values), TypeError, "keeps no ids"),
         (lambda: memory.forget((patterns + 1) % 6, values), ValueError, "hold less"),
-        (lambda: memory.merge(EntropicRelation(4, 5, 3, 6)), ValueError, "same n, p, m and q"),
+        (lambda: memory.merge(EntropicRelation(4, 5, 3, 6)), ValueError, "same n, p, m, q, cap"),
         (lambda: memory.energy(patterns), TypeError, "EntropicRelation"),
     ]:
         with pytest.raises(error, match=message):
             refused()
     assert torch.equal(memory.weights, before) and len(memory) == 4
+
+
+def test_a_search_needs_one_batch_of_moves_however_few_samples_it_starts_from(monkeypatch):
+    memory, patterns, _ = filled(60, m=3)
+    whole, tested = memory.recall(patterns, samples=1), []
+    distance = Projector.distance
+    monkeypatch.setattr(relation, "NUMBERS_AT_ONCE", 8 * 5 * 3 * 4)
+    monkeypatch.setattr(
+        Projector, "distance", lambda self, values, codes: tested.append(len(values)) or distance(self, values, codes)
+    )
+    found = memory.recall(patterns, samples=1)
+    assert max(tested) == 4 * 2 * 4
+    assert torch.equal(found.patterns, whole.patterns)
+
+
+def test_random_draws_build_no_table_of_the_way_back():
+    memory, patterns, _ = filled(20)
+    projector = Projector(memory.weights, 0.0, 0, "ignore")
+    projector.forward(patterns.long())
+    assert "_back" not in vars(projector) and "_forth" in vars(projector)

@@ -59,6 +59,7 @@ def test_registers_equal_the_loop_form_exactly():
         assert found.misses[:, 0].tolist() == [each[1] for each in expected]
         assert found.weight[:, 0].tolist() == [each[2] for each in expected]
         assert torch.equal(found.relative, found.weight / max(1, table.max()))
+        assert found.expected[:, 0].tolist() == pytest.approx([each[3] for each in expected], abs=1e-12)
         accepted.append(found.accepted.double().mean())
     assert 0.2 < sum(accepted) / CASES < 0.9
 

@@ -65,9 +65,9 @@ class AssociativeImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         categorical_features: features that hold categories: a mask, indices, names, None for none, or `"from_dtype"` for the
             columns of a pandas frame with the dtype category, object or string. Only the 255 most frequent categories of a feature
             are compared and filled in. A category that `fit` did not see stays as it is, and is no evidence.
-        bank: gives an empty bank, in memory or on disk, for rows of the width it is called with; each fit needs a new one. Default:
-            `RamBank`. For rows on disk: `lambda width: DiskBank(tempfile.mkdtemp(), width)`. Stored are 32-bit numbers: 3 for each
-            number, 1 + categories for each category column.
+        bank: gives an empty bank, in memory, on disk or over a cluster, for rows of the width it is called with; each fit needs a
+            new one. Default: `RamBank`. For rows on disk: `lambda width: DiskBank(tempfile.mkdtemp(), width)`. Stored are 32-bit
+            numbers: 3 for each number, 1 + categories for each category column.
         add_indicator: append a column of 0 and 1 for each feature with unknown entries in `fit`, 1 where unknown.
         keep_empty_features: keep features without any known entry in `fit`, filled with 0, or `"missing_value"` among text.
             Default: they are left out.

@@ -7,22 +7,24 @@ no search; retrieval draws a new pattern between the cue and what the table hold
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from attractor.memory.base import Domain, IfPresent, Memory, register
-from attractor.memory.entropic.registers import SETTINGS, EntropicRegisters, Recognition, Retrieval, Undefined
+from attractor.memory.base import Domain, IfPresent, register
+from attractor.memory.entropic.codes import codes_of
+from attractor.memory.entropic.counting import CountingMemory
+from attractor.memory.entropic.recognition import Recognition
+from attractor.memory.entropic.registers import EntropicRegisters, Retrieval, Settings
 from attractor.memory.recall import Recall, Trace
-from attractor.validation import check_count, check_finite, check_floating, check_known, check_shape
+from attractor.validation import check_count, check_floating, check_shape
 
 NUMBERS_PER_BATCH = 2**23
 
 
 @register("entropic")
-class EntropicMemory(Memory):
+class EntropicMemory(CountingMemory):
     """The entropic associative memory, with weights.
 
     Patterns are whole numbers from 0 to `m - 1`. Real ones come through an encoder: `Encoded(EntropicMemory(784, 16),
@@ -36,12 +38,14 @@ class EntropicMemory(Memory):
     Args:
         n: width of a pattern, columns.
         m: number of levels, rows.
-        iota: a cell counts as in memory from this share of the mean weight of the used cells of its column.
-        kappa: the mean weight of a cue must reach this share of the mean of those means.
-        xi: how many columns may miss, 0 to `n`.
-        sigma: standard deviation of retrieval around the cue, as a share of `m`.
-        cap: the largest weight; 1 gives a table of bits.
-        undefined: `"ignore"`: undefined columns are no evidence; `"miss"`: each one misses, and weighs 0.
+        iota: a cell counts as in memory from this share of the mean weight of the used cells of its column. Default: 0.
+        kappa: the mean weight of a cue must reach this share of the mean of those means. Default: 0.
+        xi: how many columns may miss, 0 to `n`. Default: 0.
+        sigma: standard deviation of retrieval around the cue, as a share of `m`. None draws as the table of bits of 2021 does,
+            which has no width: by a triangle over the run of used cells around the cue. Default: 0.025.
+        cap: the largest weight; 1 gives a table of bits. Default: 1023.
+        undefined: `"ignore"`: undefined columns are no evidence, and means run over the defined ones; `"miss"`: each one misses,
+            and weighs 0. Default: `"ignore"`.
 
     Raises:
         TypeError, ValueError: an argument is out of range.
@@ -54,33 +58,11 @@ class EntropicMemory(Memory):
         ([True, False], 0.5)
     """
 
-    counts: Tensor
+    settings = ("n", "m", *Settings.__annotations__)
 
-    def __init__(
-        self,
-        n: int,
-        m: int,
-        *,
-        iota: float = 0.0,
-        kappa: float = 0.0,
-        xi: int = 0,
-        sigma: float = 0.025,
-        cap: int = 1023,
-        undefined: Undefined = "ignore",
-    ):
-        super().__init__()
-        self.registers = EntropicRegisters(1, n, m, iota=iota, kappa=kappa, xi=xi, sigma=sigma, cap=cap, undefined=undefined)
-        self.dim = self.registers.n
-        self.domain = Domain("levels", self.registers.m)
-        # patterns stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
-
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in self.registers.settings().items())
-        return f"{type(self).__name__}({len(self)} patterns, {settings})"
+    def __init__(self, n: int, m: int, **settings: Unpack[Settings]):
+        registers = EntropicRegisters(1, n, m, **settings)
+        super().__init__(registers, registers.n, Domain("levels", registers.m))
 
     @property
     def weights(self) -> Tensor:
@@ -114,11 +96,9 @@ class EntropicMemory(Memory):
         """
         if values is not None:
             raise TypeError(f"values must be None: a {type(self).__name__} recalls patterns; EntropicRelation stores pairs")
-        refuse_items(self, metadata, if_present)
+        self._refuse_items(metadata, if_present)
         self.registers.register(codes_of("patterns", patterns, self.domain, self.dim, known))
-        first = int(self.counts[1])
-        self.counts += len(patterns)
-        return torch.arange(first, first + len(patterns), device=self.counts.device)
+        return self._numbers(len(patterns))
 
     def forget(self, patterns: Tensor, *, known: Tensor | None = None) -> None:
         """Take `patterns (b, n)`, stored ones, out of the table again: exactly, as long as no weight of theirs is at the cap.
@@ -127,11 +107,8 @@ class EntropicMemory(Memory):
             TypeError: ids came instead of patterns.
             ValueError: wrong shape or entries, patterns that are not stored, or cells at the cap; nothing is forgotten then.
         """
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._check_stored(patterns)
         codes = codes_of("patterns", patterns, self.domain, self.dim, known)
-        if len(patterns) > len(self):
-            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
         self.registers.unregister(codes)
         self.counts[0] -= len(patterns)
 
@@ -207,31 +184,6 @@ class EntropicMemory(Memory):
         """
         return self.registers.retrieve(codes, generator=generator, deterministic=deterministic)
 
-    def entropy(self) -> Tensor:
-        """The entropy of the table in bits, a float64 number from 0 to `log2 m`."""
-        return self.registers.entropy()[0]
-
-    def merge(self, other: EntropicMemory) -> None:
-        """Add what `other` has stored, as if it had been stored here; `other` stays as it is.
-
-        Raises:
-            TypeError: `other` is no entropic memory.
-            ValueError: its n, m or cap differ; nothing is added then.
-        """
-        if not isinstance(other, EntropicMemory):
-            raise TypeError(f"other must be a {type(self).__name__}, got {type(other).__name__}")
-        self.registers.merge(other.registers)
-        self.counts += other.counts.to(self.counts.device)
-
-    def configuration(self, folder: Path) -> dict[str, Any]:
-        return self.registers.settings()
-
-    @classmethod
-    def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != set(SETTINGS):
-            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
-        return cls(**configuration)
-
     def _recall(self, found: Retrieval, cues: Tensor, known: Tensor | None, keep_trace: bool) -> Recall:
         """What was retrieved in place of the cues, but where they are known."""
         held = cues if known is None else torch.where(known, cues, self.weights.argmax(-1).to(cues))
@@ -242,31 +194,6 @@ class EntropicMemory(Memory):
             trace = Trace(torch.stack([cues, patterns]) if known is None else patterns[None], None)
         accepted = found.accepted
         return Recall(patterns, None, None, None, accepted, None, accepted.long(), torch.ones_like(accepted), trace)
-
-
-def refuse_items(memory: Memory, metadata: object, if_present: str) -> None:
-    """Raise `TypeError` for what only a memory of items has."""
-    if metadata is not None:
-        raise TypeError(f"metadata must be None: a {type(memory).__name__} keeps no items; use a DenseMemory")
-    if if_present in ("skip", "raise"):
-        raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(memory).__name__} cannot tell what is stored")
-    if if_present != "add":
-        raise ValueError(f"if_present must be 'add', got {if_present!r}")
-
-
-def codes_of(name: str, patterns: Tensor, domain: Domain, width: int, known: Tensor | None) -> Tensor:
-    """Whole numbers `(b, width)` of a domain as integers, -1 where they are not known.
-
-    Raises:
-        TypeError, ValueError: wrong shape, type or entries, or a row with nothing known.
-    """
-    check_floating(name, patterns)
-    check_shape(name, patterns, width)
-    known = check_known(known, patterns)
-    trusted = patterns if known is None else torch.where(known, patterns, 0)
-    check_finite(name, trusted)
-    domain.check(name, trusted)
-    return trusted.to(torch.int64) if known is None else torch.where(known, trusted, -1).to(torch.int64)
 
 
 def split(known: Tensor | None, cues: Tensor, size: int) -> Sequence[Tensor | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from attractor.memory.entropic.drawing import Picker
-from attractor.memory.entropic.registers import Undefined
+from attractor.memory.entropic.recognition import Undefined, column_means
 
 Method = Literal["random", "sample-and-test", "search-and-test"]
 METHODS: tuple[Method, ...] = ("random", "sample-and-test", "search-and-test")
@@ -35,10 +36,17 @@ class Projector:
         self.xi, self.undefined = xi, undefined
         used = weights > 0
         if iota:
-            means = weights.sum((2, 3)).double() / used.sum((2, 3)).clamp_min(1)
-            used &= weights >= (iota * means)[:, :, None, None]
-        self._forth = lines(weights, (0, 2, 1, 3)), lines(used, (0, 2, 1, 3))
-        self._back = lines(weights, (1, 3, 0, 2)), lines(used, (1, 3, 0, 2))
+            used &= weights >= (iota * column_means(weights.flatten(2)))[:, :, None, None]
+        self._weights, self._used = weights, used
+
+    @cached_property
+    def _forth(self) -> tuple[Tensor, Tensor]:
+        return lines(self._weights, (0, 2, 1, 3)), lines(self._used, (0, 2, 1, 3))
+
+    @cached_property
+    def _back(self) -> tuple[Tensor, Tensor]:
+        """As large as the tables of the way forth, and not needed where nothing is tested."""
+        return lines(self._weights, (1, 3, 0, 2)), lines(self._used, (1, 3, 0, 2))
 
     def forward(self, codes: Tensor) -> Tensor:
         """`(b, p, q)` from `codes (b, n)`, -1 where undefined."""

@@ -102,10 +102,15 @@ class ColumnQuantiser(nn.Module, Encoder):
         """What the numbers `codes (..., d)` stand for; the middle of its column where one is -1.
 
         The answer is float32 for integers, and of the precision of `codes` else.
+
+        Raises:
+            ValueError: another width.
         """
+        if codes.shape[-1] != self.width:
+            raise ValueError(f"codes must have width {self.width}, got shape {tuple(codes.shape)}")
         numbers = codes if codes.is_floating_point() else codes.float()
         low, high = self._ends(numbers)
-        middle = (low + high) / 2
+        middle = low / 2 + high / 2
         if self.levels == 1:
             return middle.expand(numbers.shape)
         share = numbers / (self.levels - 1)
@@ -134,8 +139,9 @@ class ColumnQuantiser(nn.Module, Encoder):
 
     def _numbers(self, patterns: Tensor) -> Tensor:
         low, high = self._ends(patterns)
-        extent = high - low
-        share = (patterns - low) / torch.where(extent > 0, extent, 1)
+        # halves, as the extent of a column may exceed what its precision holds
+        extent = high / 2 - low / 2
+        share = (patterns / 2 - low / 2) / torch.where(extent > 0, extent, 1)
         numbers = (share * (self.levels - 1)).round().clamp(0, self.levels - 1)
         return torch.where(extent > 0, numbers, 0)
 
@@ -148,7 +154,8 @@ def at_percentile(columns: Tensor, percentile: float) -> Tensor:
     place = percentile / 100 * (len(columns) - 1)
     below = int(place)
     above = min(below + 1, len(columns) - 1)
-    return torch.lerp(columns[below], columns[above], place - below)
+    share = place - below
+    return columns[below] * (1 - share) + columns[above] * share
 
 
 ENCODERS[ColumnQuantiser.name] = ColumnQuantiser

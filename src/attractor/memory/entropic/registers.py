@@ -13,35 +13,35 @@ none where it is undefined.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self, TypedDict
 
 import torch
 from torch import Tensor, nn
 
+from attractor.memory.entropic.codes import check_codes
 from attractor.memory.entropic.drawing import draw
-from attractor.validation import check_count, check_not_negative, check_positive, shorten
+from attractor.memory.entropic.recognition import Recogniser, Recognition, Undefined, cells
+from attractor.validation import check_count, check_not_negative, check_positive
 
-Undefined = Literal["ignore", "miss"]
 LARGEST_CAP = 2**30 - 1
 NUMBERS_AT_ONCE = 2**18
 """Cells that are looked at together: what is made of them stays in the cache."""
-SETTINGS = ("n", "m", "iota", "kappa", "xi", "sigma", "cap", "undefined")
 
 
-class Recognition(NamedTuple):
-    """What registers say of `b` objects; `(b,)` of one register, `(b, r)` of several.
+class Thresholds(TypedDict, total=False):
+    """What registers may be told beside their shape; `EntropicMemory` says what each means."""
 
-    Attributes:
-        accepted: whether the object is recognised.
-        misses: how many of its columns the register does not hold.
-        weight: rho, the mean weight of its cells.
-        relative: the same as a share of the largest weight of the register.
-    """
+    iota: float
+    kappa: float
+    xi: int
+    cap: int
+    undefined: Undefined
 
-    accepted: Tensor
-    misses: Tensor
-    weight: Tensor
-    relative: Tensor
+
+class Settings(Thresholds, total=False):
+    """The same, of registers that are retrieved from."""
+
+    sigma: float | None
 
 
 class Retrieval(NamedTuple):
@@ -58,13 +58,7 @@ class EntropicRegisters(nn.Module):
         count: r, how many registers.
         n: columns.
         m: rows.
-        iota: a cell counts as in memory from this share of the mean weight of the used cells of its column.
-        kappa: the mean weight of an object must reach this share of the mean of those means.
-        xi: how many columns may miss, 0 to `n`.
-        sigma: standard deviation of retrieval around the cue, as a share of `m`.
-        cap: the largest weight; 1 gives tables of bits.
-        undefined: `"ignore"`: undefined columns are no evidence, and means run over the defined ones; `"miss"`: each is a miss, and
-            has the weight 0.
+        iota, kappa, xi, sigma, cap, undefined: as for `EntropicMemory`.
 
     Attributes:
         weights: `(r, n, m)`, int32.
@@ -90,14 +84,14 @@ class EntropicRegisters(nn.Module):
         iota: float = 0.0,
         kappa: float = 0.0,
         xi: int = 0,
-        sigma: float = 0.025,
+        sigma: float | None = 0.025,
         cap: int = 1023,
         undefined: Undefined = "ignore",
     ):
         super().__init__()
         self.count, self.n, self.m = check_count("count", count), check_count("n", n), check_count("m", m)
         self.iota, self.kappa = check_not_negative("iota", iota), check_not_negative("kappa", kappa)
-        self.xi, self.sigma = check_count("xi", xi, 0), check_positive("sigma", sigma)
+        self.xi, self.sigma = check_count("xi", xi, 0), None if sigma is None else check_positive("sigma", sigma)
         self.cap = check_count("cap", cap)
         if self.xi > self.n:
             raise ValueError(f"xi must be at most n = {n} columns, got {xi}")
@@ -109,11 +103,8 @@ class EntropicRegisters(nn.Module):
         self.register_buffer("weights", torch.zeros(count, n, m, dtype=torch.int32))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.count} registers, {', '.join(f'{k}={v!r}' for k, v in self.settings().items())})"
-
-    def settings(self) -> dict[str, int | float | str]:
-        """What the registers were made with, but their number."""
-        return {name: getattr(self, name) for name in SETTINGS}
+        settings = ", ".join(f"{name}={getattr(self, name)!r}" for name in ("n", "m", *Settings.__annotations__))
+        return f"{type(self).__name__}({self.count} registers, {settings})"
 
     @torch.no_grad()
     def register(self, codes: Tensor, labels: Tensor | None = None) -> None:
@@ -182,9 +173,8 @@ class EntropicRegisters(nn.Module):
         """
         codes, _ = self._check(codes)
         share = max(1, NUMBERS_AT_ONCE // (self.n * self.count))
-        limits, means = self._limits(), self.means() if self.kappa else None
-        largest = self.weights.amax((1, 2))
-        parts = [self._recognised(some, limits, means, largest) for some in codes.split(share)]
+        recogniser = Recogniser(self.weights, self.iota, self.kappa, self.xi, self.undefined)
+        parts = [recogniser(some) for some in codes.split(share)]
         return Recognition(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
     @torch.no_grad()
@@ -210,8 +200,9 @@ class EntropicRegisters(nn.Module):
         codes, owners = self._check(codes, labels, "labels")
         accepted = self.recognise(codes).accepted
         accepted = accepted[:, 0] if owners is None else accepted.gather(1, owners[:, None])[:, 0]
-        drawn = draw(self.weights, owners, codes, self.sigma * self.m, self._uniforms(codes, generator, deterministic))
-        return Retrieval(torch.where(accepted[:, None], drawn, -1), accepted)
+        spread = None if self.sigma is None else self.sigma * self.m
+        drawn = draw(self.weights, owners, codes, spread, self._uniforms(codes, generator, deterministic))
+        return Retrieval(drawn.masked_fill_(~accepted[:, None], -1), accepted)
 
     def entropy(self) -> Tensor:
         """The entropy of each register in bits, `(r,)` float64, from 0 to `log2 m`."""
@@ -239,48 +230,10 @@ class EntropicRegisters(nn.Module):
         ones = codes.new_ones(size * self.n, dtype=torch.int32)
         labels = [None] * -(-len(codes) // size) if owners is None else owners.split(size)
         for some, label in zip(codes.split(size), labels, strict=True):
-            place, defined = self._place(some)
+            place, defined = cells(some, self.m)
             if label is not None:
                 place += (label * (self.n * self.m))[:, None]
             yield place.view(-1), ones[: place.numel()] if defined is None else defined.to(torch.int32).view(-1)
-
-    def _place(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Where in the flat table of a register its cells are, and which are defined; None for all."""
-        first = torch.arange(self.n, device=codes.device) * self.m
-        if int(codes.min()) >= 0:
-            return codes + first, None
-        return codes.clamp_min(0) + first, codes >= 0
-
-    def _recognised(self, codes: Tensor, limits: Tensor | None, means: Tensor | None, largest: Tensor) -> Recognition:
-        place, defined = self._place(codes)
-        held = self._at(self.weights, place)
-        missed = held == 0 if limits is None else held < self._at(limits, place)
-        columns: Tensor | int = self.n
-        if defined is not None:
-            held = held * defined
-            missed = missed & defined if self.undefined == "ignore" else missed | ~defined
-            columns = defined.sum(-1).clamp_min(1) if self.undefined == "ignore" else self.n
-        misses, weight = missed.sum(-1), held.sum(-1) / torch.as_tensor(columns, dtype=torch.float64, device=codes.device)
-        accepted = (misses <= self.xi) & (largest > 0)[:, None]
-        if means is not None:
-            counted = means.new_ones(codes.shape) if defined is None or self.undefined == "miss" else defined.to(means)
-            accepted &= weight >= self.kappa * (means @ counted.T) / columns
-        return Recognition(accepted.T, misses.T, weight.T, (weight / largest.clamp_min(1)[:, None]).T)
-
-    def _at(self, table: Tensor, place: Tensor) -> Tensor:
-        """What stands at `place (b, n)` of each register's `table (r, n, m)`, `(r, b, n)`."""
-        return table.reshape(self.count, -1).index_select(1, place.view(-1)).unflatten(1, place.shape)
-
-    def means(self) -> Tensor:
-        """omega `(r, n)`: the mean of the non-zero weights of each column."""
-        used = (self.weights > 0).sum(-1)
-        return self.weights.sum(-1).double() / used.clamp_min(1)
-
-    def _limits(self) -> Tensor | None:
-        """The least weight `(r, n, 1)` of a cell in memory, as a whole number; None for 1."""
-        if self.iota == 0:
-            return None
-        return (self.iota * self.means()).ceil().clamp_min(1)[..., None].expand(-1, -1, self.m)
 
     def _uniforms(self, codes: Tensor, generator: torch.Generator | None, deterministic: bool) -> Tensor | None:
         if deterministic:
@@ -304,24 +257,3 @@ class EntropicRegisters(nn.Module):
                 f"labels must be from 0 to {self.count - 1}, got values from {int(labels.min())} to {int(labels.max())}"
             )
         return codes, labels.to(codes)
-
-
-def check_codes(name: str, codes: Tensor, n: int, m: int) -> Tensor:
-    """Return `codes (b, n)` of rows 0 to `m - 1`, or -1, as int64.
-
-    Raises:
-        TypeError: no integer tensor.
-        ValueError: another shape, or values beyond the rows.
-    """
-    if not isinstance(codes, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(codes).__name__}")
-    if codes.is_floating_point() or codes.is_complex() or codes.dtype == torch.bool:
-        raise TypeError(f"{name} must be integers, got {codes.dtype}; ColumnQuantiser.fit(patterns, {m}).quantise makes them")
-    if codes.dim() != 2 or codes.shape[1] != n or len(codes) == 0:
-        raise ValueError(f"{name} must have shape (rows, {n}), got {tuple(codes.shape)}")
-    least, most = torch.aminmax(codes)
-    if int(least) < -1 or int(most) >= m:
-        outside = (codes < -1) | (codes >= m)
-        rows = shorten(outside.any(-1).nonzero().flatten().tolist())
-        raise ValueError(f"{name} must be from 0 to {m - 1}, or -1 for undefined, got others in rows {rows}")
-    return codes.to(torch.int64)

@@ -12,25 +12,25 @@ these are in memory, and 0 elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from attractor.memory.base import Domain, IfPresent, Memory, register
-from attractor.memory.entropic.memory import codes_of, refuse_items
+from attractor.memory.base import Domain, IfPresent, register
+from attractor.memory.entropic.codes import check_codes, codes_of
+from attractor.memory.entropic.counting import CountingMemory
 from attractor.memory.entropic.projection import Method, Projector, check_method, choose
-from attractor.memory.entropic.registers import EntropicRegisters, Recognition, Undefined, check_codes
+from attractor.memory.entropic.recognition import Recognition, column_means
+from attractor.memory.entropic.registers import EntropicRegisters, Thresholds
 from attractor.memory.recall import Recall
 from attractor.validation import check_count
 
 NUMBERS_AT_ONCE = 2**22
-SETTINGS = ("n", "p", "m", "q", "iota", "kappa", "xi", "cap", "undefined", "memory_limit")
 
 
 @register("entropic_relation")
-class EntropicRelation(Memory):
+class EntropicRelation(CountingMemory):
     """Objects stored as values under other objects, all in one table of `n p m q` weights.
 
     As `EntropicMemory` it keeps counts: `Recall.index`, `score` and `margin` are None, there is no energy, and `accepted` says what
@@ -54,7 +54,7 @@ class EntropicRelation(Memory):
         [[3.0, 0.0], [1.0, 1.0]]
     """
 
-    counts: Tensor
+    settings = ("n", "p", "m", "q", *Thresholds.__annotations__, "memory_limit")
 
     def __init__(
         self,
@@ -63,32 +63,20 @@ class EntropicRelation(Memory):
         m: int,
         q: int,
         *,
-        iota: float = 0.0,
-        kappa: float = 0.0,
-        xi: int = 0,
-        cap: int = 1023,
-        undefined: Undefined = "ignore",
         memory_limit: int = 2**30,
+        **settings: Unpack[Thresholds],
     ):
-        super().__init__()
-        self.n, self.p, self.m, self.q = (check_count(*each) for each in (("n", n), ("p", p), ("m", m), ("q", q)))
-        self.memory_limit = check_count("memory_limit", memory_limit)
+        for name, size in (("n", n), ("p", p), ("m", m), ("q", q)):
+            check_count(name, size)
         needed = 4 * n * p * m * q
-        if needed > memory_limit:
+        if needed > check_count("memory_limit", memory_limit):
             raise ValueError(
                 f"n, p, m and q must give a table of at most memory_limit = {memory_limit} bytes, "
                 f"{n} x {p} x {m} x {q} weights need {needed}"
             )
-        self.registers = EntropicRegisters(1, n * p, m * q, iota=iota, kappa=kappa, xi=xi, cap=cap, undefined=undefined)
-        self.dim, self.domain, self.value_domain = n, Domain("levels", m), Domain("levels", q)
-        # pairs stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} pairs, {', '.join(f'{k}={v!r}' for k, v in self._settings().items())})"
+        super().__init__(EntropicRegisters(1, n * p, m * q, **settings), n, Domain("levels", m))
+        self.n, self.p, self.m, self.q, self.memory_limit = n, p, m, q, memory_limit
+        self.value_domain = Domain("levels", q)
 
     @property
     def weights(self) -> Tensor:
@@ -116,12 +104,10 @@ class EntropicRelation(Memory):
         Raises:
             TypeError, ValueError: wrong shape or entries, or an argument that does not apply; nothing is stored then.
         """
-        refuse_items(self, metadata, if_present)
+        self._refuse_items(metadata, if_present)
         for some in self._pairs(*self._check_pairs(patterns, values)):
             self.registers.register(some)
-        first = int(self.counts[1])
-        self.counts += len(patterns)
-        return torch.arange(first, first + len(patterns), device=self.counts.device)
+        return self._numbers(len(patterns))
 
     def forget(self, patterns: Tensor, values: Tensor | None = None) -> None:
         """Take stored pairs out again: exactly, as long as no weight of theirs is at the cap.
@@ -130,11 +116,8 @@ class EntropicRelation(Memory):
             TypeError, ValueError: wrong shape or entries, pairs that are not stored, or cells at the cap; nothing is forgotten
                 then.
         """
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._check_stored(patterns)
         codes, answers = self._check_pairs(patterns, values)
-        if len(patterns) > len(self):
-            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
         # all at once, so that a refusal leaves the table as it was
         self.registers.unregister(torch.cat(list(self._pairs(codes, answers))))
         self.counts[0] -= len(patterns)
@@ -173,7 +156,9 @@ class EntropicRelation(Memory):
         if len(self) == 0:
             raise ValueError("the memory is empty: store pairs first")
         codes = codes_of("cues", cues, self.domain, self.dim, known)
-        size = max(1, NUMBERS_AT_ONCE // (count * max(self.n * self.m, self.p * self.q)))
+        # a search tries all moves of one row in one column at once
+        tested = max(count, 2 * self.p) if method == "search-and-test" else count
+        size = max(1, NUMBERS_AT_ONCE // (tested * max(self.n * self.m, self.p * self.q)))
         size = size if batch_size is None else check_count("batch_size", batch_size)
         generator = torch.Generator().manual_seed(0) if generator is None else generator
         projector = Projector(self.weights, self.registers.iota, self.registers.xi, self.registers.undefined)
@@ -223,43 +208,11 @@ class EntropicRelation(Memory):
         copy.counts = self.counts.clone()
         return copy
 
-    def entropy(self) -> Tensor:
-        """The mean entropy of the planes in bits, a float64 number from 0 to `log2 (m q)`."""
-        return self.registers.entropy()[0]
-
-    def merge(self, other: EntropicRelation) -> None:
-        """Add what `other` has stored, as if it had been stored here; `other` stays as it is.
-
-        Raises:
-            TypeError: `other` is no entropic relation.
-            ValueError: its shape or cap differ; nothing is added then.
-        """
-        if not isinstance(other, EntropicRelation):
-            raise TypeError(f"other must be a {type(self).__name__}, got {type(other).__name__}")
-        mine, theirs = ((each.n, each.p, each.m, each.q) for each in (self, other))
-        if mine != theirs:
-            raise ValueError(f"other must have the same n, p, m and q, {mine}, got {theirs}")
-        self.registers.merge(other.registers)
-        self.counts += other.counts.to(self.counts.device)
-
-    def configuration(self, folder: Path) -> dict[str, Any]:
-        return self._settings()
-
-    @classmethod
-    def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != set(SETTINGS):
-            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
-        return cls(**configuration)
-
-    def _settings(self) -> dict[str, Any]:
-        sizes = {"n": self.n, "p": self.p, "m": self.m, "q": self.q, "memory_limit": self.memory_limit}
-        return {**{k: v for k, v in self.registers.settings().items() if k not in ("n", "m", "sigma")}, **sizes}
-
     def _accepted(self, projection: Tensor, codes: Tensor) -> Tensor:
         """Whether no column of `projection (b, p, q)` is empty, and its strongest value is not too weak."""
         best = projection.amax(-1).double()
         trusted = (codes >= 0).to(best) if self.registers.undefined == "ignore" else torch.ones_like(codes, dtype=best.dtype)
-        means = self.registers.means()[0].view(self.n, self.p).mean(-1).to(best)
+        means = column_means(self.weights.flatten(2)).mean(-1).to(best)
         return (best > 0).all(-1) & (best.mean(-1) >= self.registers.kappa * (trusted @ means))
 
     def _pairs(self, codes: Tensor, values: Tensor) -> list[Tensor]:

@@ -7,7 +7,7 @@ from what was seen through associations to what is imagined.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from attractor.memory.base import REAL, Memory
 from attractor.memory.encoders import Encoded, Encoder
 from attractor.memory.entropic.memory import EntropicMemory
 from attractor.memory.entropic.quantiser import ColumnQuantiser, OutOfRange
+from attractor.memory.entropic.registers import Settings
 from attractor.validation import check_count, check_matrix
 
 
@@ -82,7 +83,7 @@ def entropic_system(
     *,
     percentiles: tuple[float, float] = (0.0, 100.0),
     out_of_range: OutOfRange = "clip",
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> Encoded:
     """An empty entropic memory of `m` levels behind a quantiser, behind an encoder.
 
@@ -91,7 +92,7 @@ def entropic_system(
         patterns: `(k, d)`, whose codes decide the range of each column; those that will be stored, as a rule.
         m: number of levels.
         percentiles, out_of_range: of the quantiser, `"clip"` or `"error"`.
-        settings: of the `EntropicMemory`: `sigma`, `iota`, `kappa`, `xi`, `cap`.
+        settings: of the `EntropicMemory`.
 
     Raises:
         TypeError, ValueError: not a finite matrix, or a setting out of range.

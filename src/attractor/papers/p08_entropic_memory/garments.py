@@ -21,6 +21,7 @@ from attractor.papers.p08_entropic_memory.claims import (
     HIDDEN,
     NARROW,
     NOISE,
+    NOISE_SIGMAS,
     NOISY,
     PRECISION,
     RECALL,
@@ -30,7 +31,7 @@ from attractor.papers.p08_entropic_memory.claims import (
     WIDEST,
     M,
 )
-from attractor.papers.p08_entropic_memory.protocol import Outcome, Protocol, prepare
+from attractor.papers.p08_entropic_memory.protocol import Outcome, Protocol, prepare, unavailable
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import wilson
@@ -86,7 +87,19 @@ def measure_level(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measur
     system = Encoded(Encoded(memory, quantiser), protocol.encoder)
     columns = [("cue", images), ("retrieved", recalled(system, images)), ("noisy cue", noisy)]
     columns += [("retrieved", recalled(system, noisy)), ("half hidden", hidden), ("retrieved", recalled(system, hidden))]
-    return Measured(rows, [grid("retrieved", "Retrieved from whole and from damaged cues, m = 16", columns, shape)])
+    chart = by_sigma(protocol, {"whole": codes, f"noise {NOISE:g}": damaged[0], "lower half black": damaged[1]}, seed)
+    return Measured(rows, [grid("retrieved", "Retrieved from whole and from damaged cues, m = 16", columns, shape), chart])
+
+
+def by_sigma(protocol: Protocol, cues: dict[str, Tensor], seed: int) -> Chart:
+    """Recall of whole and of damaged cues by the width of retrieval."""
+    found: dict[str, list[float]] = {name: [] for name in cues}
+    for sigma in NOISE_SIGMAS:
+        memory, quantiser = protocol.memory(M, sigma=sigma)
+        for name, codes in cues.items():
+            found[name].append(protocol.outcome(memory, quantiser, codes, seed).recall)
+    series = tuple(Series(name, NOISE_SIGMAS, tuple(each), style="line") for name, each in found.items())
+    return Chart("damaged", f"Damaged cues, m = {M}", "sigma", "recall", series, x_scale="log")
 
 
 def measure_chains(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measured:
@@ -133,8 +146,3 @@ def grid(name: str, title: str, columns: Sequence[tuple[str, Tensor]], shape: tu
     """The first few of each column as pictures."""
     rows = tuple(tuple(grey_image(images[row].view(shape)[0]) for _, images in columns) for row in range(PICTURES))
     return ImageGrid(name, title, tuple(each for each, _ in columns), tuple(str(row + 1) for row in range(PICTURES)), rows)
-
-
-def unavailable(claims: Sequence[Claim], data: str, error: DataUnavailableError) -> Measured:
-    """Rows that say why nothing could be measured."""
-    return Measured([Row(claim, None, None, 0, 0.0, data, note=str(error)) for claim in claims])

@@ -11,8 +11,8 @@ from attractor.memory import ColumnQuantiser, EntropicRelation
 from attractor.memory.entropic.projection import METHODS
 from attractor.papers.claim import Row
 from attractor.papers.p08_entropic_memory.claims import RANDOM, RECOGNISED, SEARCHED, TESTED
-from attractor.papers.p08_entropic_memory.garments import DATA, unavailable
-from attractor.papers.p08_entropic_memory.protocol import labels_of, prepare
+from attractor.papers.p08_entropic_memory.garments import DATA
+from attractor.papers.p08_entropic_memory.protocol import labels_of, prepare, unavailable
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import wilson

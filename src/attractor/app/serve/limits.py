@@ -1,0 +1,85 @@
+"""How much a client may send, and how long it may take: a body is read whole, within both limits, before anything else happens."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one request.
+
+    Attributes:
+        body: bytes.
+        rows: patterns, cues or ids; a batch joins no more cues either.
+        seconds: from the first byte of a body to its last.
+    """
+
+    body: int = 2**24
+    rows: int = 1024
+    seconds: float = 30.0
+
+
+class TooLargeError(Exception):
+    """A body of more bytes than allowed."""
+
+
+class BodyLimit:
+    """Answers 413 to a body that is too large and 408 to one that does not come, and hands on the others."""
+
+    def __init__(self, app: ASGIApp, limits: Limits):
+        self.app, self.limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                body = await self._read(scope, receive)
+        except TooLargeError:
+            await refusal(413, f"a body may have {self.limits.body} bytes")(scope, receive, send)
+        except TimeoutError:
+            await refusal(408, f"a body must come within {self.limits.seconds:g} s")(scope, receive, send)
+        else:
+            if body is not None:
+                await self.app(scope, replayed(body, receive), send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The whole body, or None where the client has gone.
+
+        Raises:
+            TooLargeError: it says so itself, or it is.
+        """
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if int(declared) > self.limits.body:
+            raise TooLargeError
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > self.limits.body:
+                raise TooLargeError
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def refusal(status: int, why: str) -> JSONResponse:
+    # what is left of the body is not read, so that the connection cannot go on
+    return JSONResponse({"detail": why}, status, headers={"connection": "close"})
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body that was read, and then what comes."""
+    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return next_message

@@ -1,0 +1,292 @@
+"""A bank with an index: what it finds, what it says of the rest, and that it is never out of date."""
+
+import sys
+from unittest.mock import patch
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attractor import DenseMemory
+from attractor.bank import DiskBank, IndexedBank, RamBank, indexed
+from attractor.bank.parameter import ParameterBank
+from attractor.read import Cosine, Dot, Entmax, Euclidean, Exponential, Manhattan, Polynomial, Read, SoftMax, Sparsemax, TopK
+
+pytest.importorskip("faiss")
+
+SIMILARITIES = [Euclidean(), Dot(), Cosine()]
+SEPARATIONS = [SoftMax(4.0), Exponential(1.0), TopK(5, 4.0), Sparsemax(2.0), Entmax(1.5, 2.0)]
+
+
+@pytest.fixture(autouse=True)
+def small_banks_have_an_index():
+    with patch.object(indexed, "LEAST_ROWS", 1):
+        yield
+
+
+def clustered(count, dim=8, seed=0, clusters=20, spread=0.15):
+    generator = torch.Generator().manual_seed(seed)
+    centres = torch.randn(clusters, dim, generator=torch.Generator().manual_seed(99))
+    return centres[torch.randint(clusters, (count,), generator=generator)] + spread * torch.randn(count, dim, generator=generator)
+
+
+def bank_of(rows, **settings):
+    bank = RamBank(rows.shape[1], screen=False)
+    bank.append(rows)
+    return IndexedBank(bank, **settings)
+
+
+def exact_weights(read, rows):
+    """The weights `(b, n)` over all rows, in float64."""
+    known = torch.ones_like(read.cues, dtype=torch.bool) if read.known is None else read.known
+    cues, rows = (read.cues * known).double(), rows.double()
+    if isinstance(read.similarity, Euclidean):
+        scores = -((cues[:, None] - rows * known[:, None]) ** 2).sum(-1) / 2
+    else:
+        scores = (cues[:, None] * rows).sum(-1)
+        if isinstance(read.similarity, Cosine):
+            scores = scores / cues.norm(dim=-1)[:, None] / (rows * known[:, None]).norm(dim=-1)
+    if isinstance(read.separation, SoftMax):
+        return (read.separation.number * scores).softmax(-1)
+    return read.separation.weights(scores, torch.arange(len(rows)))
+
+
+def seen_rows(bank, read):
+    """Which rows `(b, n)` an index looked at for each cue, found by what it folds."""
+    seen = torch.zeros(len(read.cues), len(bank), dtype=torch.bool)
+    index = bank._current()
+    for row in range(len(read.cues)):
+        known = None if read.known is None else read.known[row : row + 1]
+        with patch.object(indexed, "matter", lambda read, scores: torch.arange(len(scores))):
+            look = index.look(read.with_cues(read.cues[row : row + 1], known), bank.probes, bank.tolerance)
+        seen[row, index.rows(look.places).ids] = True
+    return seen
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES, ids=repr)
+@pytest.mark.parametrize("separation", SEPARATIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+def test_the_tail_bounds_the_weight_of_what_was_not_seen(similarity, separation, masked):
+    if isinstance(similarity, Euclidean) and not separation.normalised:
+        pytest.skip("distances have no powers")
+    rows = clustered(600)
+    bank = bank_of(rows, probes=3)
+    generator = torch.Generator().manual_seed(1)
+    cues = torch.cat([clustered(60, seed=2), torch.randn(40, 8, generator=generator)])
+    known = torch.rand(100, 8, generator=generator) < 0.7 if masked else None
+    if masked:
+        known[:, 0] = True
+    read = Read(similarity, separation, cues, known)
+    weights, seen = exact_weights(read, rows), seen_rows(bank, read)
+    found = bank.search(read)
+    assert found.rows.tolist() == seen.sum(-1).tolist()
+    assert (seen.sum(-1) < 600).all()
+    share = (weights * ~seen).sum(-1)
+    assert (share <= found.tail + 1e-6).all()
+    assert (found.tail <= 1).all()
+    assert (share > 0).any() or separation.name in ("sparsemax", "entmax")
+
+
+def test_the_tail_is_no_empty_promise():
+    """Where clusters lie apart, looking into a few cells is certain to be enough."""
+    rows = clustered(600)
+    for separation in (SoftMax(60.0), TopK(5, 60.0), Sparsemax(60.0)):
+        found = bank_of(rows, probes=4).search(Read(Euclidean(), separation, clustered(40, seed=2)))
+        assert (found.tail < 1e-3).double().mean() > 0.9
+        assert (found.rows < 200).all()
+
+
+@pytest.mark.parametrize("tolerance", [0.5, 1e-2, 1e-6])
+def test_cells_are_looked_into_until_the_tolerance_is_reached(tolerance):
+    rows, cues = clustered(600), clustered(30, seed=2)
+    read = Read(Euclidean(), SoftMax(8.0), cues)
+    bank, loose = bank_of(rows, probes=1, tolerance=tolerance), bank_of(rows, probes=1)
+    found = bank.search(read)
+    assert (found.tail <= tolerance).all()
+    assert found.rows.sum() >= loose.search(read).rows.sum()
+    exact = exact_weights(read, rows) @ rows.double()
+    reach = torch.cdist(rows, rows).max()
+    values = read.finish(found.partial).values
+    assert ((values - exact).norm(dim=-1) <= found.tail * reach + 1e-4).all()
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES, ids=repr)
+@pytest.mark.parametrize("separation", SEPARATIONS, ids=lambda one: one.name)
+def test_tolerance_zero_is_exact(similarity, separation):
+    if isinstance(similarity, Euclidean) and not separation.normalised:
+        pytest.skip("distances have no powers")
+    rows, cues = clustered(600), clustered(10, seed=2)
+    values = torch.randn(600, 3, generator=torch.Generator().manual_seed(4))
+    bank = IndexedBank(RamBank(8, screen=False), tolerance=0.0, probes=2)
+    bank.append(rows, values)
+    for project in ("patterns", "values"):
+        for known in (None, torch.arange(8).expand(10, 8) % 3 > 0):
+            read = Read(similarity, separation, cues, known, project)
+            found, expected = (read.finish(one.fold(read)) for one in (bank, bank.bank))
+            torch.testing.assert_close(found.values, expected.values, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(found.potential, expected.potential, rtol=1e-5, atol=1e-5)
+            assert torch.equal(found.ids, expected.ids)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_other_precisions_are_answered_in_theirs(dtype):
+    rows, cues = clustered(600).to(dtype), clustered(10, seed=2).to(dtype)
+    bank = bank_of(rows, tolerance=1e-9)
+    read = Read(Euclidean(), TopK(5, 8.0), cues)
+    found, expected = (read.finish(one.fold(read)) for one in (bank, bank.bank))
+    torch.testing.assert_close(found.values, expected.values)
+    assert torch.equal(found.ids, expected.ids)
+
+
+def test_cues_do_not_change_what_others_find():
+    bank, cues = bank_of(clustered(600), probes=2), clustered(10, seed=2)
+    for separation in (SoftMax(2.0), TopK(5, 2.0), Sparsemax(2.0)):
+        read = Read(Euclidean(), separation, cues)
+        together = read.finish(bank.fold(read))
+        for row in range(10):
+            one = read.with_cues(cues[row : row + 1])
+            alone = one.finish(bank.fold(one))
+            torch.testing.assert_close(together.values[row], alone.values[0], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(together.potential[row], alone.potential[0], rtol=1e-5, atol=1e-5)
+            assert torch.equal(together.ids[row], alone.ids[0])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda cues: Read(Manhattan(), SoftMax(1.0), cues),
+        lambda cues: Read(Dot(), Polynomial(3), cues),
+        lambda cues: Read(Euclidean(), SoftMax(1.0), cues.requires_grad_()),
+    ],
+    ids=["manhattan", "polynomial", "gradient"],
+)
+def test_what_cells_cannot_bound_is_read_whole(read):
+    bank = bank_of(clustered(600), probes=1)
+    with patch.object(indexed.Cells, "of", side_effect=AssertionError("an index was built")):
+        read = read(clustered(5, seed=2))
+        found = bank.search(read)
+    assert found.rows.tolist() == [600] * 5
+    assert found.tail.tolist() == [0.0] * 5
+    torch.testing.assert_close(read.finish(found.partial).values, read.finish(bank.bank.fold(read)).values)
+
+
+verbs = st.sampled_from(["append", "append few", "forget", "forget few", "compact", "reopen", "update", "beside"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(verbs, min_size=1, max_size=8), st.booleans(), st.integers(0, 2**16))
+def test_an_index_is_never_out_of_date(tmp_path_factory, steps, on_disk, seed):
+    path = tmp_path_factory.mktemp("banks") / "bank"
+    inner = DiskBank(path, 4) if on_disk else RamBank(4, screen=False)
+    bank, twin = IndexedBank(inner, probes=1, tolerance=1e-9), RamBank(4, screen=False)
+    generator = torch.Generator().manual_seed(seed)
+    with patch.object(indexed, "LEAST_ROWS", 1):
+        for turn, step in enumerate(["append", *steps]):
+            if "append" in step or step == "beside":
+                rows = clustered(3 if "few" in step else 60, 4, seed=seed + turn)
+                assert torch.equal((inner if step == "beside" else bank).append(rows), twin.append(rows))
+            elif "forget" in step:
+                live = twin.ids()
+                gone = live[torch.randperm(len(live), generator=generator)[: 2 if "few" in step else len(live) // 2]]
+                bank.forget(gone)
+                twin.forget(gone)
+            elif step == "compact":
+                bank.compact()
+            elif step == "reopen" and on_disk:
+                inner.close()
+                inner = DiskBank(path)
+                bank = IndexedBank(inner, probes=1, tolerance=1e-9)
+            elif step == "update" and on_disk and len(twin):
+                rows = clustered(1, 4, seed=seed + 100 + turn)
+                one = twin.ids()[:1]
+                inner.update(one, rows)
+                twin._patterns[twin._places(one)] = rows
+                twin._norms[twin._places(one)] = rows.square().sum(-1)
+            if len(twin) < 2:
+                continue
+            for separation in (SoftMax(8.0), TopK(3, 8.0)):
+                read = Read(Euclidean(), separation, clustered(4, 4, seed=seed + turn))
+                found, expected = (read.finish(one.fold(read)) for one in (bank, twin))
+                torch.testing.assert_close(found.values, expected.values, rtol=1e-5, atol=1e-5)
+                assert torch.equal(found.ids, expected.ids)
+    if on_disk:
+        inner.close()
+
+
+def test_an_index_beside_a_bank_on_disk_is_kept_and_may_be_lost(tmp_path):
+    read = Read(Euclidean(), TopK(3, 8.0), clustered(4, seed=2))
+    with DiskBank(tmp_path / "bank", 8) as disk:
+        disk.append(clustered(300))
+        expected = IndexedBank(disk, probes=2).search(read)
+        file = tmp_path / "bank" / indexed.FILE
+        with patch.object(indexed.Cells, "of", side_effect=AssertionError("built anew")):
+            again = IndexedBank(disk, probes=2).search(read)
+        assert torch.equal(again.partial.best.ids, expected.partial.best.ids)
+        for content in (b"", b"no index", file.read_bytes()[:-3]):
+            file.write_bytes(content)
+            again = IndexedBank(disk, probes=2).search(read)
+            assert torch.equal(again.partial.best.ids, expected.partial.best.ids)
+        disk.forget(torch.arange(3))
+        IndexedBank(disk).compact()
+        assert not file.exists()
+    with DiskBank(tmp_path / "bank") as disk:
+        assert len(disk) == 297
+
+
+def test_a_few_changes_do_not_build_anew_and_many_do():
+    bank = bank_of(clustered(600), probes=2)
+    read = Read(Euclidean(), TopK(3, 8.0), clustered(4, seed=2))
+    bank.fold(read)
+    cells = bank._index.cells
+    bank.append(clustered(30, seed=5))
+    bank.forget(torch.arange(20))
+    bank.fold(read)
+    assert bank._index.cells is cells
+    bank.append(clustered(30, seed=6))
+    bank.fold(read)
+    assert bank._index.cells is not cells
+    assert len(bank._index.cells.block) == 640
+
+
+def test_a_memory_over_an_index_recalls(tmp_path):
+    rows = clustered(600, spread=0.3)
+    memory = DenseMemory(bank=bank_of(rows, tolerance=1e-3), separation=TopK(4, beta=40.0))
+    plain = DenseMemory(bank=memory.bank.bank, separation=TopK(4, beta=40.0))
+    cues = rows[:20] + 0.02
+    known = torch.arange(8).expand(20, 8) < 6
+    for mask in (None, known):
+        found, expected = memory.recall(cues, known=mask), plain.recall(cues, known=mask)
+        assert torch.equal(found.index, expected.index)
+        torch.testing.assert_close(found.patterns, expected.patterns, atol=1e-3, rtol=1e-3)
+    with pytest.raises(ValueError, match="saved"):
+        memory.save(tmp_path / "memory")
+
+
+def test_a_saved_memory_finds_its_index_again(tmp_path):
+    bank = IndexedBank(DiskBank(tmp_path / "bank", 8), probes=3, tolerance=0.25)
+    memory = DenseMemory(bank=bank, separation=TopK(4, beta=40.0))
+    memory.store(clustered(100))
+    memory.save(tmp_path / "memory")
+    loaded = DenseMemory.load(tmp_path / "memory")
+    assert isinstance(loaded.bank, IndexedBank)
+    assert (loaded.bank.probes, loaded.bank.tolerance, len(loaded)) == (3, 0.25, 100)
+
+
+@pytest.mark.parametrize(("settings", "error"), [({"probes": 0}, ValueError), ({"tolerance": -0.1}, ValueError)])
+def test_settings_are_checked(settings, error):
+    with pytest.raises(error, match=next(iter(settings))):
+        IndexedBank(RamBank(3), **settings)
+
+
+def test_other_banks_are_refused():
+    with pytest.raises(TypeError, match="ParameterBank"):
+        IndexedBank(ParameterBank(torch.nn.Parameter(torch.ones(3, 3))))
+
+
+def test_an_empty_bank_and_a_missing_faiss_say_so():
+    read = Read(Euclidean(), SoftMax(1.0), torch.ones(1, 3))
+    with pytest.raises(ValueError, match="empty"):
+        IndexedBank(RamBank(3)).fold(read)
+    with patch.dict(sys.modules, {"faiss": None}), pytest.raises(ImportError, match=r"attractor\[ann\]"):
+        bank_of(torch.ones(3, 3)).fold(read)
