@@ -107,7 +107,7 @@ def test_calibration_never_does_harm(generator):
     tested = simulate(memory.plasticity, networks=6, size=50, stored=25, ages=range(6), seed=9)
     beta = torch.tensor(betas, dtype=torch.float64)[:, None]
     assert float((tested.errors(tested.recall(beta=beta)).mean(0) - tested.cue_errors().mean(0)).max()) < 0.03
-    assert memory._beta(torch.tensor([0, 5, 9])).tolist() == [betas[0], betas[5], betas[5]]
+    assert memory._reader().beta(torch.tensor([0, 5, 9])).tolist() == [betas[0], betas[5], betas[5]]
 
 
 def test_saving_keeps_rule_and_calibration(patterns, tmp_path):

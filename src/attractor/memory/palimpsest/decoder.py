@@ -133,14 +133,14 @@ class Decoder:
         All that differs between the neurons are `u`, in a cubic, `drive`, and what their rows and columns sum to.
         """
         u = standardised(patterns, self.f)
-        fields = self._fields(sums)
+        fields = self._fields(sums, self._curvature(sums))
         odds = torch.addcmul(fields.zero, fields.one + u * (fields.two + u * fields.three), u)
         odds = torch.addcmul(odds, fields.drive, drive)
         odds = torch.addcmul(odds, self.total[..., some], fields.total_zero + fields.total_one * u)
         return torch.addcmul(odds, self.excess[..., some], fields.excess_zero + fields.excess_one * u)
 
-    def _fields(self, sums: Sums) -> Fields:
-        """`d K^-1 y + (x - 1/2) d K^-1 d`, of the change `d` of the mean weights that an active for a silent neuron makes."""
+    def _fields(self, sums: Sums, bend: tuple[Tensor, Tensor, Tensor]) -> Fields:
+        """`d K^-1 y + (x - 1/2) d K^-1 d`, where `d / step` is the change of the mean weights with the neuron's `u`."""
         mean, both, apart, common = self.statistics.mean, self.statistics.both, self.apart, self.common
         plus, minus = self.statistics.post + self.statistics.pre, self.statistics.post - self.statistics.pre
         size, step, tilt = self.size, 1 / sqrt(self.f * (1 - self.f)), (self.f - 0.5) / (self.f * (1 - self.f))
@@ -165,18 +165,6 @@ class Decoder:
             by_p * gain + by_p_one * p_one + by_m_one * m_one + 2 * gain * plus,
             by_p_one * gain + 2 * gain * both,
         )  # fmt: skip
-        # d K^-1 d: evidence for P of the flip itself, d_p = flip - gain u
-        count = size - 1
-        flip = of_p * (count * plus + 2 * both * sums.one)
-        square, linear = -apart.pp - 4 / size * (common.pp - apart.pp), -2 * apart.pm * minus * (count - 1) * of_m
-        own = 2 * gain * (1 - of_p * apart.pp)
-        alone = count * plus.square() * of_p * (1 - apart.pp * of_p)
-        alone = alone + count * minus.square() * of_m * (1 - apart.mm * of_m * size)
-        bend = (
-            alone + flip * (square * flip + linear) + own * (plus * sums.one + both * sums.two),
-            -gain * (2 * square * flip + linear) - own * plus,
-            square * gain.square() - own * both,
-        )
         return Fields(
             step * slope[0] + tilt * bend[0],
             step * (slope[1] + bend[0]) + tilt * bend[1],
@@ -188,6 +176,33 @@ class Decoder:
             step * of_m * by_m,
             step * of_m * by_m_one,
         )
+
+    def _curvature(self, sums: Sums) -> tuple[Tensor, Tensor, Tensor]:
+        """`d K^-1 d / step^2` of each neuron, quadratic in its `u`."""
+        both, apart, common, size = self.statistics.both, self.apart, self.common, self.size
+        plus, minus = self.statistics.post + self.statistics.pre, self.statistics.post - self.statistics.pre
+        of_p, of_m, count = 1 / (2 * self.v_symmetric), 1 / (2 * self.v_antisymmetric), size - 1
+        # the evidence that d makes for P at the neuron itself is flip - gain u
+        flip, gain = of_p * (count * plus + 2 * both * sums.one), 2 * both * of_p
+        square, linear = -apart.pp - 4 / size * (common.pp - apart.pp), -2 * apart.pm * minus * (count - 1) * of_m
+        own = 2 * gain * (1 - of_p * apart.pp)
+        alone = count * plus.square() * of_p * (1 - apart.pp * of_p)
+        alone = alone + count * minus.square() * of_m * (1 - apart.mm * of_m * size)
+        return (
+            alone + flip * (square * flip + linear) + own * (plus * sums.one + both * sums.two),
+            -gain * (2 * square * flip + linear) - own * plus,
+            square * gain.square() - own * both,
+        )
+
+    def expected_log_likelihood(self, probabilities: Tensor) -> Tensor:
+        """The mean of `log_likelihood` over independent neurons, active with `probabilities (..., b, N)`: `(..., b)`.
+
+        To second order in each neuron: exact where all but one are certain.
+        """
+        u = standardised(probabilities, self.f)
+        zero, one, two = self._curvature(self.sums(u))
+        variance = probabilities * (1 - probabilities) / (self.f * (1 - self.f))
+        return self.log_likelihood(probabilities) - 0.5 * (variance * (zero + u * (one + u * two))).sum(-1)
 
     def log_likelihood(self, patterns: Tensor) -> Tensor:
         """`log p(W | x)` of `patterns (..., b, N)`, up to `-N (N - 1) / 2 log 2 pi`: `(..., b)`."""

@@ -8,34 +8,28 @@ given; retrieval that knows of it needs inhibition by the neuron's total weight,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from math import ceil, log, log1p
+from math import log
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from attractor.memory.base import Domain, IfPresent, Memory, register
 from attractor.memory.palimpsest.additive import Additive
 from attractor.memory.palimpsest.bounded import Cascade, MarkovSynapse
-from attractor.memory.palimpsest.decoder import Decoder
 from attractor.memory.palimpsest.plasticity import Plasticity
 from attractor.memory.palimpsest.recall import PalimpsestRecall
-from attractor.memory.palimpsest.retrieval import METHODS, Method, Posterior, retrieve
+from attractor.memory.palimpsest.recollection import Reader
+from attractor.memory.palimpsest.retrieval import METHODS, Method
 from attractor.memory.palimpsest.simulation import calibrated_betas, cue_evidence, simulate
-from attractor.memory.palimpsest.statistics import WeightStatistics, check_inside, overlap_excess
+from attractor.memory.palimpsest.statistics import check_inside, overlap_excess
 from attractor.memory.recall import Trace
-from attractor.validation import check_count, check_finite, check_floating, check_ids, check_known, check_matrix, check_shape
+from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_number, check_shape
 
 KINDS: dict[str, type[Plasticity]] = {"additive": Additive, "cascade": Cascade, "markov": MarkovSynapse}
 SETTINGS = {"dim", "plasticity", "f", "flip_rate", "retrieval", "correlated", "recency", "beta", "seed", "betas"}
 FULL, HALF, LIGHT_LOAD = 1.0, 0.5, 0.1
-FORGOTTEN = 0.01
-"""Ages beyond which a pattern lies with this chance are not considered."""
-ROUNDS = 6
-"""Most times that pattern and age are told by each other in turn."""
 MOST_OVERLAP = 3.0
 """Mean square overlap of patterns, in that of random ones, up to which they count as random."""
 NEXT_SEED = 1_000_003
@@ -106,8 +100,10 @@ class PalimpsestMemory(Memory):
         self.retrieval: Method = retrieval
         self.correlated = bool(correlated)
         self.recency = check_inside("recency", recency)
-        if beta is not None and not 0 <= beta <= 1:
-            raise ValueError(f"beta must lie between 0 and 1, got {beta!r}")
+        if beta is not None:
+            check_number("beta", beta)
+            if not 0 <= beta <= 1:
+                raise ValueError(f"beta must lie between 0 and 1, got {beta!r}")
         self.beta = beta
         self.seed = check_count("seed", seed, least=0)
         self.betas: list[float] = []
@@ -217,20 +213,9 @@ class PalimpsestMemory(Memory):
         self.domain.check("cues", trusted)
         steps = None if steps is None else check_count("steps", steps)
         evidence = self._evidence(trusted, known)
-        decoder = Decoder(self.weights, self._statistics(None), self.f)
-        tried = self._ages(age, len(cues))
-        ages = self._nearest_ages(decoder, evidence.sigmoid(), tried)
-        for _ in range(ROUNDS):
-            reader = decoder.with_statistics(self._statistics(ages).at((..., None)))
-            posterior = Posterior(reader, evidence, self._beta(ages)[:, None])
-            found, read_at = retrieve(posterior, self.retrieval, steps=steps, seed=seed), ages
-            ages = self._nearest_ages(decoder, found.probabilities, tried)
-            if torch.equal(ages, read_at):
-                break
-        likely = (found.probabilities > 0.5).double()
-        by_cue = logsigmoid((2 * likely - 1) * evidence).sum(1)
-        familiarity = by_cue + reader.log_likelihood(likely) - decoder.log_likelihood(likely)
-        patterns = likely.to(cues.dtype)
+        reader = self._reader()
+        found, ages, familiarity = reader.read(evidence, reader.ages(age, len(cues)), self.retrieval, steps, seed)
+        patterns = (found.probabilities > 0.5).to(cues.dtype)
         kept = Trace(torch.stack(found.states).to(cues.dtype), None) if trace else None
         return PalimpsestRecall(
             patterns if known is None else cues.where(known, patterns),
@@ -243,7 +228,7 @@ class PalimpsestMemory(Memory):
             found.converged,
             kept,
             probabilities=found.probabilities.to(cues.dtype),
-            age=read_at,
+            age=ages,
             familiarity=familiarity.to(cues.dtype),
         )
 
@@ -295,48 +280,12 @@ class PalimpsestMemory(Memory):
         memory.betas = [float(beta) for beta in betas]
         return memory
 
-    def _ages(self, age: int | Tensor | None, count: int) -> Tensor:
-        """The ages to try for each cue, `(b, ages)`."""
-        device = self.counts.device
-        if age is None:
-            horizon = 1 if self.plasticity.ageless else ceil(log(FORGOTTEN) / log1p(-self.recency))
-            return torch.arange(min(horizon, len(self)), device=device).expand(count, -1)
-        ages = check_ids("age", torch.as_tensor(age))
-        if len(ages) not in (1, count) or not bool(((ages >= 0) & (ages < len(self))).all()):
-            raise ValueError(
-                f"age must be one number or one for each of {count} cues, from 0 to {len(self) - 1} as {len(self)} patterns are "
-                f"stored, got {age}"
-            )
-        return ages.to(device).expand(count)[:, None]
-
-    def _nearest_ages(self, decoder: Decoder, probabilities: Tensor, tried: Tensor) -> Tensor:
-        """The most probable of the ages `tried (b, ages)` given what the patterns probably are: `(b,)`."""
-        if tried.shape[1] == 1:
-            return tried[:, 0]
-        statistics = self._statistics(tried.flatten()).at(torch.arange(tried.numel()).view(*tried.shape, 1))
-        told = decoder.with_statistics(statistics).log_likelihood(probabilities[:, None])
-        return tried.gather(1, (tried * log1p(-self.recency) + self._weight() * told).argmax(1, keepdim=True))[:, 0]
-
-    def _statistics(self, ages: Tensor | None) -> WeightStatistics:
-        if ages is not None:
-            distinct, place = ages.cpu().unique(return_inverse=True)
-            statistics = self.plasticity.statistics(self.f, len(self), distinct).at(place)
-        else:
-            statistics = self.plasticity.statistics(self.f, len(self), None)
-        statistics = statistics if self.correlated else statistics.independent()
-        return replace(statistics, **{name: value.to(self.counts.device) for name, value in vars(statistics).items()})
-
-    def _beta(self, ages: Tensor) -> Tensor:
-        """How much the weights count for patterns of `ages`."""
-        if self.betas:
-            return torch.tensor(self.betas, dtype=torch.float64, device=ages.device)[ages.clamp_max(len(self.betas) - 1)]
-        return torch.full(ages.shape, self._weight(), dtype=torch.float64, device=ages.device)
-
-    def _weight(self) -> float:
-        """How much the weights count where no calibration tells."""
-        if self.beta is not None:
-            return self.beta
-        return FULL if self.plasticity.load(len(self)) < LIGHT_LOAD * self.dim else HALF
+    def _reader(self) -> Reader:
+        weight = self.beta
+        if weight is None:
+            weight = FULL if self.plasticity.load(len(self)) < LIGHT_LOAD * self.dim else HALF
+        rest = self.correlated, self.recency, weight, self.betas
+        return Reader(self.weights, self.plasticity, self.f, len(self), *rest)
 
     def _evidence(self, cues: Tensor, known: Tensor | None) -> Tensor:
         """The log odds of each neuron without the weights, infinite where it is known."""
