@@ -82,7 +82,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(steps, st.sampled_from(DTYPES), st.booleans(), st.sampled_from([1, 256, 2048, 2**26]), st.integers(0, 2**16))
 def test_a_bank_on_disk_equals_one_in_memory(steps, dtype, with_values, segment_bytes, seed):
     generator = torch.Generator().manual_seed(seed)

@@ -42,7 +42,7 @@ def random_rows(count, dim=4, seed=0):
 verbs = st.sampled_from(["append", "append", "forget", "update", "update metadata", "compact", "reopen", "without torch"])
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(verbs, min_size=1, max_size=12), st.sampled_from([1, 256, 2**26]), st.booleans(), st.integers(0, 2**16))
 def test_a_bank_holds_what_a_plain_list_would(steps, segment_bytes, with_values, seed):
     draw = random.Random(seed)
