@@ -1,8 +1,7 @@
 """Palimpsest memory beside the loop over neurons that its equations spell out.
 
-The loop computes, for one neuron after the other, how much the likelihood of all weights changes when it flips: each of them a sum
-over all synapses. It is written with a product of matrices where a plain one would do, and does not use that the fields of all
-neurons share their sums.
+The loop works out `K^-1 y` of all synapses once for a cue, and then the change of the likelihood that each neuron makes when it
+flips, one neuron after the other, from its own row and column.
 """
 
 from __future__ import annotations
@@ -60,32 +59,36 @@ def one(rule: str, neurons: int, sizes: Sizes) -> dict[str, Any]:
 
 
 def looped(decoder: Decoder, networks: Networks, cue: int) -> Tensor:
-    """The log odds of each neuron of one cue of the first network, one after the other."""
+    """The log odds of each neuron of one cue of the first network, one after the other, in O(N) each."""
     weights, pattern = networks.weights[0], networks.cues[0, cue]
-    statistics, size = decoder.statistics, decoder.size
-    off = ~torch.eye(size, dtype=torch.bool)
-    found = []
+    statistics, size, v_s, v_d = decoder.statistics, decoder.size, decoder.v_symmetric, decoder.v_antisymmetric
+    u, step = standardised(pattern, decoder.f), (decoder.f * (1 - decoder.f)) ** -0.5
+    mean = statistics.mean + statistics.post * u[:, None] + statistics.pre * u + statistics.both * torch.outer(u, u)
+    left = (weights - mean) * ~torch.eye(size, dtype=torch.bool)
+    total, excess = left + left.T, left - left.T
+    p, m = latents(decoder, total.sum(1) / (2 * v_s), excess.sum(1) / (2 * v_d))
+    solved = ((total - p[:, None] - p) / v_s + (excess - m[:, None] + m) / v_d) / 2
+    row_change, column_change = (statistics.post + statistics.both * u) * step, (statistics.pre + statistics.both * u) * step
+    both, apart = (row_change + column_change) / (2 * v_s), (row_change - column_change) / (2 * v_d)
+    alone = 2 * (v_s * both.square() + v_d * apart.square())
+    found = torch.empty_like(u)
     for neuron in range(size):
-        both = []
-        for state in (1, 0):
-            pattern_with = pattern.clone()
-            pattern_with[neuron] = state
-            u = standardised(pattern_with, decoder.f)
-            mean = statistics.mean + statistics.post * u[:, None] + statistics.pre * u + statistics.both * torch.outer(u, u)
-            both.append(quadratic(decoder, (weights - mean) * off))
-        found.append(-0.5 * (both[0] - both[1]))
-    return torch.stack(found)
+        along, across = solved[neuron].clone(), solved[:, neuron].clone()
+        along[neuron] = across[neuron] = 0
+        h_p, h_m = both.clone(), -apart
+        h_p[neuron] = h_m[neuron] = 0
+        h_p[neuron], h_m[neuron] = h_p.sum(), -h_m.sum()
+        of_p, of_m = latents(decoder, h_p, h_m)
+        bend = alone.sum() - alone[neuron] - of_p @ h_p - of_m @ h_m
+        found[neuron] = row_change @ along + column_change @ across + (pattern[neuron] - 0.5) * bend
+    return found
 
 
-def quadratic(decoder: Decoder, left: Tensor) -> Tensor:
-    """`y^T K^-1 y` of one matrix `y (N, N)`, from its symmetric and its antisymmetric part."""
-    v_s, v_d, size = decoder.v_symmetric, decoder.v_antisymmetric, decoder.size
-    symmetric, other = (left + left.T) / 2**0.5, (left - left.T) / 2**0.5
-    h_p, h_m = symmetric.sum(1) / (2**0.5 * v_s), other.sum(1) / (2**0.5 * v_d)
-    mean, h_p = h_p.mean(), h_p - h_p.mean()
-    apart, common = decoder.apart, decoder.common
-    latent = (apart.pp * h_p**2 + 2 * apart.pm * h_p * h_m + apart.mm * h_m**2).sum() + size * common.pp.squeeze() * mean**2
-    return symmetric.square().sum() / (2 * v_s).squeeze() + other.square().sum() / (2 * v_d).squeeze() - latent
+def latents(decoder: Decoder, h_p: Tensor, h_m: Tensor) -> tuple[Tensor, Tensor]:
+    """The posterior means of P and M, from the evidence for them."""
+    apart, common, mean = decoder.apart, decoder.common, h_p.mean()
+    h_p = h_p - mean
+    return apart.pp * h_p + apart.pm * h_m + common.pp * mean, apart.pm * h_p + apart.mm * h_m + common.pm * mean
 
 
 def table(found: list[dict[str, Any]], sizes: Sizes) -> Table:

@@ -167,6 +167,17 @@ def test_data_that_do_not_fit_are_refused_in_words():
         memory.recall(torch.rand(2, 64, generator=torch.Generator().manual_seed(1)))
 
 
+@pytest.mark.parametrize("learn", ["online", "spud", "svd"])
+def test_neurons_that_no_constraint_hears_are_warned_of(learn):
+    # the first two are always 0, the others independent
+    free = torch.randint(0, 7, (200, 6), generator=torch.Generator().manual_seed(0)).float()
+    free[:, :2] = 0
+    memory = ConstraintMemory(6, clusters=[range(6)], learn=learn)
+    memory.store(free)
+    with pytest.warns(AttractorWarning, match=r"4 of 6 neurons are in no constraint.*\[2, 3, 4, 5\]"):
+        memory.recall(free[:2])
+
+
 def test_it_saves_clusters_of_a_user_and_its_decoder(tmp_path):
     halves = [list(range(30)), list(range(20, 48))]
     memory = ConstraintMemory(48, clusters=halves, decoder=BitFlipping(noise=0.1, vote="weighted", threshold=0.8), learn="svd")

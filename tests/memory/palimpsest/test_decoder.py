@@ -31,3 +31,15 @@ def test_likelihood_and_all_single_flips_equal_the_dense_solve(rule, size, f, co
         assert difference(decoder.log_likelihood(cues), log_likelihoods(weights, statistics, f, cues)) < 1e-6
         for cue, found in zip(cues, decoder.log_odds(cues), strict=True):
             assert difference(found, log_odds(weights, statistics, f, cue)) < 1e-6
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_expected_likelihood_is_the_mean_over_a_neuron_in_doubt(rule, generator):
+    f, size = 0.3, 6
+    patterns = (torch.rand(6, size, generator=generator) < f).double()
+    weights = rule.weights(rule.write(rule.initial((size, size), f, 1), patterns, f, range(6)), 0)
+    statistics = rule.statistics(f, 6, torch.tensor([1]))
+    decoder, doubt = Decoder(weights, statistics, f), torch.eye(size, dtype=torch.bool)
+    silent, active = (log_likelihoods(weights, statistics, f, patterns[0].masked_fill(doubt, state)) for state in (0.0, 1.0))
+    expected = decoder.expected_log_likelihood(patterns[0].masked_fill(doubt, 0.7))
+    assert difference(expected, 0.3 * silent + 0.7 * active) < 1e-6

@@ -1,12 +1,13 @@
 """Palimpsest memories keep the contract, recall, know ages, and say what they do not accept."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
 from attractor.memory import Memory, PalimpsestMemory
-from attractor.memory.palimpsest import Additive, Cascade, MarkovSynapse, simulate
+from attractor.memory.palimpsest import Additive, Cascade, Decoder, MarkovSynapse, simulate
 from attractor.testing import check_memory
 
 
@@ -85,6 +86,17 @@ def test_age_is_told_or_found(generator):
     assert memory.recall(cues, age=2).age.tolist() == [2, 2, 2]
 
 
+def test_the_chance_of_an_age_counts(generator):
+    patterns = torch.randint(0, 2, (12, 120), generator=generator).float()
+    reader = filled(patterns, plasticity=Additive("hebb", decay=0.9))._reader()
+    tried, pattern = torch.arange(6)[None], patterns[11 - 3][None].double()
+    found = []
+    for recency in (1e-6, 0.9):
+        by_chance = replace(reader, recency=recency, weight=1e-3)
+        found.append(by_chance.familiar_ages(Decoder(reader.weights, reader.statistics(None), 0.5), pattern, tried).item())
+    assert found == [3, 0]
+
+
 def test_what_was_stored_is_familiar_and_what_was_not_is_less_so(patterns, generator):
     memory = filled(patterns)
     strange = torch.randint(0, 2, (8, 100), generator=generator).float()
@@ -134,6 +146,7 @@ def test_saving_keeps_rule_and_calibration(patterns, tmp_path):
         ({"plasticity": "oja"}, "rule must be one of hebb"),
         ({"retrieval": "guess"}, "retrieval must"),
         ({"beta": 1.5}, "beta must"),
+        ({"beta": float("nan")}, "beta must"),
         ({"recency": 1.0}, "recency must"),
         ({"dim": 1}, "dim must"),
         ({"seed": -1}, "seed must"),

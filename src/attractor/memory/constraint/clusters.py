@@ -57,7 +57,7 @@ def check_clusters(clusters: Sequence[Sequence[int] | Tensor], dim: int) -> tupl
     """
     if len(clusters) == 0:
         raise ValueError("clusters must hold at least one cluster, got none")
-    checked = tuple(check_ids("clusters", members).cpu() for members in clusters)
+    checked = tuple(check_ids("clusters", torch.as_tensor(members)).cpu() for members in clusters)
     for place, members in enumerate(checked):
         if len(members) < 2 or len(members.unique()) < len(members):
             raise ValueError(f"clusters must hold 2 or more different neurons each, cluster {place} has {len(members)}, or repeats")

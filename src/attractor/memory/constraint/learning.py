@@ -12,6 +12,7 @@ at once. The rule decides which entries a row has; what is left of `C w` on thos
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from attractor.errors import AttractorWarning
 from attractor.memory.sparse_recovery.dual import independent_rows, sparse_rows
 from attractor.validation import shorten
 
@@ -90,6 +92,21 @@ def learn_constraints(moments: Tensor, clusters: Sequence[Tensor], how: Learn, s
     if empty:
         raise ValueError(f"every cluster must have a constraint, the rule found none in {shorten(empty)}; give learn='spud'")
     return tuple(learned[place] for place in range(len(clusters)))
+
+
+def warn_of_unconstrained(constraints: Sequence[Constraints], dim: int) -> None:
+    """Warn of neurons that no constraint hears, in any cluster."""
+    heard = torch.zeros(dim, dtype=torch.bool)
+    for one in constraints:
+        heard[one.members[(one.rows.norm(dim=0) > SMALLEST).cpu()]] = True
+    alone = (~heard).nonzero().flatten().tolist()
+    if alone:
+        warnings.warn(
+            f"{len(alone)} of {dim} neurons are in no constraint, errors there go unseen: {shorten(alone)}; the data fit this "
+            "memory in part, or need larger clusters",
+            AttractorWarning,
+            stacklevel=4,
+        )
 
 
 def residual(rows: Tensor, moments: Tensor) -> float:

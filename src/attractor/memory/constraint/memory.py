@@ -22,7 +22,7 @@ from attractor.memory.base import REAL, Domain, IfPresent, Memory, register
 from attractor.memory.constraint.clusters import check_clusters, random_clusters, usual_count
 from attractor.memory.constraint.decoding import BitFlipping
 from attractor.memory.constraint.erasures import completed
-from attractor.memory.constraint.learning import LEARN, Constraints, Learn, learn_constraints
+from attractor.memory.constraint.learning import LEARN, Constraints, Learn, learn_constraints, warn_of_unconstrained
 from attractor.memory.constraint.peeling import Graph, peel
 from attractor.memory.recall import Recall, Trace
 from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_shape, shorten
@@ -123,6 +123,9 @@ class ConstraintMemory(Memory):
     def constraints(self) -> tuple[Constraints, ...]:
         """What each cluster has learned, at the first recall after patterns came or went.
 
+        Warns:
+            AttractorWarning: some neurons are in no constraint; errors there go unseen.
+
         Raises:
             ValueError: the memory is empty, or the patterns are of full rank in a cluster.
         """
@@ -131,6 +134,7 @@ class ConstraintMemory(Memory):
         if self._learned is None:
             with torch.inference_mode(False), torch.no_grad():
                 self._learned = learn_constraints(self.moments, self.clusters, self.learn, self.seed)
+            warn_of_unconstrained(self._learned, self.dim)
         return self._learned
 
     def store(

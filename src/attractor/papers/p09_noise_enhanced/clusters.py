@@ -23,7 +23,7 @@ NOISES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 MEMBERS = NEURONS * DEGREE // CLUSTERS
 UNDER, OVER = 0.65, 1.1
 BOUND_NOISES = (0.0, 0.2, 0.3)
-REPEATS = 2
+REPEATS = 4
 IN_EACH = 20
 """Trials in a cluster, so that few trials are in few clusters."""
 
@@ -57,7 +57,7 @@ def successes(
 
 def against_bound(cluster: int, noise: float, seed: int) -> list[float]:
     """The derived bound of one round with one error, and the measured rate, over the neurons of a cluster."""
-    made, draw = network(seed), torch.Generator().manual_seed(seed)
+    made, draw = network(seed), torch.Generator().manual_seed(1_000_003 * (cluster + 1) + seed)
     one = made.memory.constraints[cluster]
     degrees, size = (one.rows != 0).sum(0).tolist(), len(one.members)
     # every weight is above psi, so no constraint is silent; neurons of the same degree have the same bound
