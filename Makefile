@@ -32,7 +32,7 @@ demo: .venv/.demo
 	@.venv/bin/attractor recall
 
 test: .venv/.dev
-	@$(PYTHON) -m pytest -q -n 2
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist worksteal
 
 test-slow: .venv/.dev
 	@$(PYTHON) -m pytest -q -m slow

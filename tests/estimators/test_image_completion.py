@@ -1,6 +1,7 @@
 """Training of image models: what is promised of batches, interruption, devices and errors, and the fillings beside it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -132,12 +133,20 @@ def test_a_finished_training_is_read_from_its_folder(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["training.safetensors"]
 
 
+@pytest.fixture(scope="module")
+def folder_of_another(tmp_path_factory):
+    AcceleratorState._reset_state(True)
+    folder = tmp_path_factory.mktemp("another")
+    training(iterations=2).fit(stripes(), folder=folder)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("change", "images", "complaint"),
     [({"seed": 4}, stripes(), "seed"), ({"learning_rate": 1e-4}, stripes(), "learning_rate"), ({}, stripes(seed=2), "images")],
 )
-def test_the_folder_of_another_training_is_refused_and_nothing_changes(tmp_path, change, images, complaint):
-    training(iterations=2).fit(stripes(), folder=tmp_path)
+def test_the_folder_of_another_training_is_refused_and_nothing_changes(folder_of_another, tmp_path, change, images, complaint):
+    shutil.copytree(folder_of_another, tmp_path, dirs_exist_ok=True)
     model = model_of()
     with pytest.raises(ValueError, match=f"other settings: {complaint}"):
         training(model, iterations=2, **change).fit(images, folder=tmp_path)
@@ -155,8 +164,8 @@ def test_the_folder_of_another_training_is_refused_and_nothing_changes(tmp_path,
         (lambda: model_of(std=0.4), "std"),
     ],
 )
-def test_the_folder_of_another_model_is_refused(tmp_path, model, complaint):
-    training(iterations=2).fit(stripes(), folder=tmp_path)
+def test_the_folder_of_another_model_is_refused(folder_of_another, tmp_path, model, complaint):
+    shutil.copytree(folder_of_another, tmp_path, dirs_exist_ok=True)
     with pytest.raises(ValueError, match=f"other settings: {complaint}$"):
         training(model(), iterations=2).fit(stripes(), folder=tmp_path)
 
@@ -211,11 +220,19 @@ DAMAGES = {
 }
 
 
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A finished training of eight iterations, validated every fourth."""
+    AcceleratorState._reset_state(True)
+    folder = tmp_path_factory.mktemp("whole")
+    training(iterations=8).fit(stripes(), validation=stripes(20, seed=1), folder=folder, every=4)
+    return folder / "training.safetensors"
+
+
 @pytest.mark.parametrize("damage", [*DAMAGES, "flips", "short", "text", "format", "unsigned"])
-def test_a_damaged_checkpoint_is_refused_and_nothing_changes(tmp_path, damage):
+def test_a_damaged_checkpoint_is_refused_and_nothing_changes(checkpoint, tmp_path, damage):
     images, validation = stripes(), stripes(20, seed=1)
-    training(iterations=8).fit(images, validation=validation, folder=tmp_path, every=4)
-    file = tmp_path / "training.safetensors"
+    file = Path(shutil.copy(checkpoint, tmp_path))
     whole = file.read_bytes()
     if damage in DAMAGES:
         forge(file, DAMAGES[damage])
