@@ -138,7 +138,8 @@ def compare_memories(
     for load in dict.fromkeys(point.load for point in points):
         stored = images[:load]
         entrants = [Entrant(contender, stored, *data_range(images), check_energy=False) for contender in contenders]
-        encoded = next((entrant.memory for entrant in entrants if isinstance(entrant.memory, Encoded)), None)
+        binary = (entrant.memory for entrant in entrants if entrant.contender.binary)
+        encoded = next((memory for memory in binary if isinstance(memory, Encoded)), None)
         for point in points:
             if point.load != load:
                 continue
