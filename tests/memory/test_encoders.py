@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from attractor import PCA, Binarise, CapacityWarning, DenseMemory, Encoded, HopfieldMemory, Memory, Quantise
+from attractor import PCA, Binarise, CapacityWarning, DenseMemory, Encoded, EntropicMemory, HopfieldMemory, Memory, Quantise
 from attractor.memory.encoders import encoder_from
 
 pytestmark = pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
@@ -74,6 +74,21 @@ def test_refused_cue_comes_back_as_given():
     found = memory.recall(cues, reject=0.9)
     assert found.accepted.tolist() == [True, True, False]
     assert torch.equal(found.patterns[2], cues[2]) and not torch.equal(found.patterns[0], cues[0])
+
+
+@pytest.mark.parametrize(
+    ("memory", "options"),
+    [(lambda: EntropicMemory(4, 8), {}), (lambda: DenseMemory(4), {"reject": 1e9})],
+)
+def test_what_is_unknown_of_a_refused_cue_is_a_number_and_what_is_known_comes_back(memory, options):
+    memory = Encoded(memory(), Quantise(8, 0.0, 7.0))
+    memory.store(torch.tensor([[0.0, 3.0, 5.0, 1.0], [0.0, 3.0, 5.0, 2.0]]))
+    cues = torch.tensor([[6.4, 6.3, torch.nan, torch.nan]])
+    known = ~cues.isnan()
+    found = memory.recall(cues, known, **options)
+    assert not bool(found.accepted)
+    assert torch.equal(found.patterns[known], cues[known])
+    assert bool(found.patterns.isfinite().all())
 
 
 def test_pca_refuses_a_mask():

@@ -198,7 +198,8 @@ class Encoded(Memory):
     """A memory behind an encoder: real patterns and cues go in, real patterns come out.
 
     Everything but the patterns is what the memory says: `index`, `score`, `margin`, `energy` and `steps` speak of the codes. A
-    recall gives back known entries, and refused cues, as they came.
+    recall gives back known entries, and refused cues without a mask, as they came; what is unknown of a refused cue comes back as
+    the memory leaves it, decoded.
 
     Args:
         memory: stores the codes.
@@ -282,7 +283,9 @@ class Encoded(Memory):
         check_finite("cues", trusted)
         with nullcontext() if options.get("differentiable") else torch.no_grad():
             recalled = self.memory.recall(self.encoder.encode(trusted), known, **options)
-            patterns = torch.where(recalled.accepted[:, None], self._decoded(recalled.patterns, cues, known), cues)
+            patterns = self._decoded(recalled.patterns, cues, known)
+            # a refused cue comes back as it came, but for its unknown entries: those may be NaN
+            patterns = patterns if known is not None else torch.where(recalled.accepted[:, None], patterns, cues)
             trace = recalled.trace
             if trace is not None:
                 trace = Trace(self._decoded(trace.states, cues, known), trace.energies)

@@ -33,39 +33,41 @@ class Recognition(NamedTuple):
 
 
 class Recogniser:
-    """Recognises by one state of the tables `weights (r, n, m)`."""
+    """Recognises by one state of the tables `weights (r, n, m)`.
+
+    A cell's weight and whether it misses stand in one integer, the weight in its lowest bits, so that one sum over an object's
+    cells gives both sums.
+    """
 
     def __init__(self, weights: Tensor, iota: float, kappa: float, xi: int, undefined: Undefined):
-        self.count, self.columns, self.values = weights.shape
-        self.weights, self.kappa, self.xi, self.undefined = weights, kappa, xi, undefined
+        self.columns, self.values = weights.shape[1:]
+        self.kappa, self.xi, self.undefined = kappa, xi, undefined
         self.means = column_means(weights)
         self.largest = weights.amax((1, 2))
-        # the least weight of a cell in memory, as a whole number; None for 1
-        limits = (iota * self.means).ceil().clamp_min(1) if iota else None
-        self.limits = None if limits is None else limits[:, None]
+        self.bits = (self.columns * int(self.largest.max())).bit_length()
+        # the least weight of a cell in memory, as a whole number
+        limits = (iota * self.means).ceil().clamp_min(1)
+        self.tables = (weights + ((weights < limits[..., None]).long() << self.bits)).flatten(1)
 
     def __call__(self, codes: Tensor) -> Recognition:
         """Ask every table for each of `codes (b, n)`."""
         place, defined = cells(codes, self.values)
-        held = self._at(place)
-        missed = held == 0 if self.limits is None else held < self.limits
+        sums = torch.stack([self._sums(table, place, defined) for table in self.tables])
+        misses, weights = sums >> self.bits, sums & (2**self.bits - 1)
         columns: Tensor | int = self.columns
         expected = self.means.mean(-1, keepdim=True).expand(-1, len(codes))
-        if defined is not None:
-            held = held * defined
-            missed = missed & defined if self.undefined == "ignore" else missed | ~defined
-            if self.undefined == "ignore":
-                columns = defined.sum(-1).clamp_min(1)
-                expected = self.means @ defined.T.to(self.means) / columns
-        misses, weight = missed.sum(-1), held.sum(-1) / torch.as_tensor(columns, dtype=torch.float64, device=codes.device)
+        if defined is not None and self.undefined == "ignore":
+            columns = defined.sum(-1).clamp_min(1)
+            expected = self.means @ defined.T.to(self.means) / columns
+        elif defined is not None:
+            misses = misses + (~defined).sum(-1)
+        weight = weights / torch.as_tensor(columns, dtype=torch.float64, device=codes.device)
         accepted = (misses <= self.xi) & (self.largest > 0)[:, None] & (weight >= self.kappa * expected)
         return Recognition(accepted.T, misses.T, weight.T, expected.T, (weight / self.largest.clamp_min(1)[:, None]).T)
 
-    def _at(self, place: Tensor) -> Tensor:
-        """The weights at `place (b, n)` of each table, `(r, b, n)`."""
-        flat = place.view(-1)
-        tables = self.weights.reshape(self.count, -1)
-        return torch.stack([each.index_select(0, flat).view(place.shape) for each in tables])
+    def _sums(self, table: Tensor, place: Tensor, defined: Tensor | None) -> Tensor:
+        held = table.index_select(0, place.view(-1)).view(place.shape)
+        return (held if defined is None else held * defined).sum(-1)
 
 
 def column_means(weights: Tensor) -> Tensor:
