@@ -40,7 +40,7 @@ DATA = "fashion-mnist"
 LEVEL = (RECALL, PRECISION, SECONDS, CUE, NOISY, HIDDEN, ACCEPTED)
 CHAINS = (NARROW, WIDER, WIDEST)
 MOST_CHAINS = 500
-PICTURES = 8
+PICTURES, CHAINS_SHOWN = 4, 2
 
 
 def measure_level(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measured:
@@ -119,7 +119,7 @@ def measure_chains(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measu
         shares[sigma] = [in_class(protocol, chain.patterns[:, depth], chain.accepted[:, depth]) for depth in range(DEPTH)]
         steps = [("cue", cues), *((f"depth {depth + 1}", chain.patterns[:, depth]) for depth in range(DEPTH))]
         title = f"A chain of associations, sigma = {sigma:g}"
-        pictures.append(grid(f"chain-{done}", title, steps, protocol.cues.shape))
+        pictures.append(grid(f"chain-{done}", title, steps, protocol.cues.shape, CHAINS_SHOWN))
         tell((done + 1) / len(CHAIN_SIGMAS))
     seconds, about = time.perf_counter() - start, f"{data}, n = {size.width}, m = {M}"
     last = {sigma: share[-1] for sigma, share in shares.items()}
@@ -142,7 +142,9 @@ def recalled(system: Encoded, cues: Tensor) -> Tensor:
     return system.recall(cues[:PICTURES]).patterns
 
 
-def grid(name: str, title: str, columns: Sequence[tuple[str, Tensor]], shape: tuple[int, int, int]) -> ImageGrid:
+def grid(
+    name: str, title: str, columns: Sequence[tuple[str, Tensor]], shape: tuple[int, int, int], shown: int = PICTURES
+) -> ImageGrid:
     """The first few of each column as pictures."""
-    rows = tuple(tuple(grey_image(images[row].view(shape)[0]) for _, images in columns) for row in range(PICTURES))
-    return ImageGrid(name, title, tuple(each for each, _ in columns), tuple(str(row + 1) for row in range(PICTURES)), rows)
+    rows = tuple(tuple(grey_image(images[row].view(shape)[0]) for _, images in columns) for row in range(shown))
+    return ImageGrid(name, title, tuple(each for each, _ in columns), tuple(str(row + 1) for row in range(shown)), rows)
