@@ -46,8 +46,13 @@ verbs = st.sampled_from(["append", "append", "forget", "update", "update metadat
 @given(st.lists(verbs, min_size=1, max_size=12), st.sampled_from([1, 256, 2**26]), st.booleans(), st.integers(0, 2**16))
 def test_a_bank_holds_what_a_plain_list_would(steps, segment_bytes, with_values, seed):
     draw = random.Random(seed)
-    rows_of = lambda count: [[draw.gauss(0, 1) for _ in range(3)] for _ in range(count)]  # noqa: E731
-    matrix = lambda rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+
+    def rows_of(count):
+        return [[draw.gauss(0, 1) for _ in range(3)] for _ in range(count)]
+
+    def matrix(rows):
+        return torch.tensor(rows, dtype=torch.float64)
+
     plain: list[list | None] = []  # by id: pattern, value, metadata; None once forgotten
     with tempfile.TemporaryDirectory() as folder, patch.object(segments, "SEGMENT_BYTES", segment_bytes):
         bank = DiskBank(Path(folder, "bank"), 3)

@@ -71,7 +71,7 @@ def service(
     if hosts is not None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     made = app.openapi
-    app.openapi = lambda: app.openapi_schema or with_sizes(made(), memory.dim, limits.rows)  # type: ignore[method-assign]
+    app.openapi = lambda: app.openapi_schema or with_sizes(made(), memory.dim, limits.rows)  # type: ignore[method-assign]  # as FastAPI says
     return app
 
 
