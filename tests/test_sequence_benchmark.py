@@ -24,4 +24,5 @@ def test_sequence_that_is_not_recalled_misses_its_target(monkeypatch, right):
         for name in NAMES:
             sys.modules.pop(name, None)
     recalled = [target.met for target in found if "sequence recalled" in target.claim]
-    assert recalled == [right] * (len(sequence.NETWORKS) * len(sequence.QUICK.batches))
+    assert len(recalled) >= len(sequence.NETWORKS) * len(sequence.QUICK.batches)
+    assert set(recalled) == {right}
