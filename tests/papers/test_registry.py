@@ -49,6 +49,32 @@ def test_hash_ignores_what_is_not_needed(toy, name):
     assert source_hash("toy.papers.p01", toy) == before
 
 
+PLAIN = "import torch\nY = 'ä'\nclass A:\n    def one(self):\n        return 1; 'ä'\n"
+DOCUMENTED = (
+    '"""A module.\n\nOf\x0clines.\n"""\nimport torch\nY = \'ä\'\n"""What it is.\n"""\nclass A:\n    """A class."""\n'
+    '    def one(self):\n        """A method, ä.\n\n        Of lines."""\n        return 1; "ö"\n'
+)
+
+
+def test_hash_ignores_docstrings(toy):
+    path = toy / "memory/dense.py"
+    path.write_text(PLAIN, encoding="utf-8")
+    before = source_hash("toy.papers.p01", toy)
+    path.write_text(DOCUMENTED, encoding="utf-8")
+    assert source_hash("toy.papers.p01", toy) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("Y = 'ä'", "Y = 'ö'"), ("return 1", "return 1  # why"), ("import torch", "\nimport torch")]
+)
+def test_hash_changes_with_strings_that_are_used_and_with_all_else(toy, old, new):
+    path = toy / "memory/dense.py"
+    path.write_text(PLAIN, encoding="utf-8")
+    before = source_hash("toy.papers.p01", toy)
+    path.write_text(PLAIN.replace(old, new), encoding="utf-8")
+    assert source_hash("toy.papers.p01", toy) != before
+
+
 def test_hash_ignores_the_kind_of_line_ends(toy):
     before = source_hash("toy.papers.p01", toy)
     path = toy / "memory/dense.py"

@@ -1,4 +1,7 @@
-"""Which source a measurement depends on, and a hash of it, by which a report knows that the code has changed since."""
+"""Which source a measurement depends on, and a hash of it, by which a report knows that the code has changed since.
+
+Documentation is no code: docstrings, and other strings that stand alone, are left out of the hash.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ NOT_MEASURED_WITH = "app"
 
 
 def source_hash(module: str, package: Path = PACKAGE) -> str:
-    """A hash of the source of `module` and of all modules of the package that it needs, but for the room `app`.
+    """A hash of the code of `module` and of all modules of the package that it needs, but for the room `app`.
 
     Args:
         module: full name.
@@ -27,8 +30,8 @@ def source_hash(module: str, package: Path = PACKAGE) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(dependencies(module, package)):
-        source = read_source(module_path(name, package))
-        digest.update(f"{name}\0{len(source)}\0{source}".encode())
+        code = code_of(read_source(module_path(name, package)))
+        digest.update(f"{name}\0{len(code)}\0{code}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -84,7 +87,7 @@ class Imports:
 def bound_names(source: str, inside: tuple[str, ...]) -> dict[str, str]:
     """The imports in the source of a module whose folder is the package `inside`."""
     names: dict[str, str] = {}
-    for node in ast.walk(ast.parse(source)):
+    for node in imports_and_statements(source):
         if isinstance(node, ast.Import):
             names |= {alias.asname or alias.name: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -92,6 +95,31 @@ def bound_names(source: str, inside: tuple[str, ...]) -> dict[str, str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             names |= {alias.asname or alias.name: f"{base}.{alias.name}" for alias in node.names}
     return names
+
+
+@cache
+def code_of(source: str) -> str:
+    """Source without the strings that stand alone, nor the lines that hold nothing else.
+
+    Example:
+        >>> code_of("def one():\\n    'One.'\\n    return '1'\\n")
+        "def one():\\n    return '1'\\n"
+    """
+    lines = source.encode().splitlines(keepends=True)
+    for node in reversed(imports_and_statements(source)):  # so that taking one out moves none of those to come
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+            left = lines[first][: node.col_offset] + lines[last][node.end_col_offset :]
+            lines[first : last + 1] = [left if left.strip() else b"", *[b""] * (last - first)]
+    return b"".join(lines).decode()
+
+
+@cache
+def imports_and_statements(source: str) -> list[ast.Import | ast.ImportFrom | ast.Expr]:
+    """All nodes of these kinds, in their order."""
+    kinds = (ast.Import, ast.ImportFrom, ast.Expr)
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
 
 def module_path(name: str, package: Path) -> Path:
