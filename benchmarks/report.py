@@ -71,9 +71,7 @@ class Report:
 
     @property
     def summary(self) -> Table:
-        note = "A quick run: its sizes are too small for the targets." if self.quick else ""
-        rows = [target.cells() for section in self.sections for target in section.targets]
-        return Table("Targets", ("claim", "target", "reached", "met"), rows, note, labels=3)
+        return summary(self.sections, "A quick run: its sizes are too small for the targets." if self.quick else "")
 
     def markdown(self) -> str:
         facts = "\n".join(f"- {name}: {fact}" for name, fact in self.facts.items())
@@ -84,6 +82,11 @@ class Report:
 
     def plain(self) -> dict[str, Any]:
         return {"quick": self.quick, "facts": self.facts, "sections": [asdict(section) for section in self.sections]}
+
+
+def summary(sections: Sequence[Section], note: str = "") -> Table:
+    rows = [target.cells() for section in sections for target in section.targets]
+    return Table("Targets", ("claim", "target", "reached", "met"), rows, note, labels=3)
 
 
 def milliseconds(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Speed, memory, quality and exactness beside peers, in one run: `python benchmarks/run.py`.
 
-A whole run writes `benchmarks/results.md`; a quick or partial one only what it is asked to.
+A whole run writes `benchmarks/results.json`, `results.md` and the overview of the README; one of a single subject does so with
+`--save`, a quick one never.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import peak_memory
 import predictive_coding
 import quality
 import random_features
+import results
 import sequence
 import serve
 import sparse_recovery
@@ -39,9 +41,9 @@ import torch
 from report import Report, Section
 from rich.console import Console
 
-RESULTS = Path(__file__).with_name("results.md")
+FIGURES = Path(__file__).with_name("results.json")
+PAGE = FIGURES.with_suffix(".md")
 README = Path(__file__).parents[1] / "README.md"
-MARKS = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 SUBJECTS = {
     "speed": speed,
     "memory": peak_memory,
@@ -72,21 +74,27 @@ WIDTH = 160
 
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parser().parse_args(arguments)
+    if given.save and (given.quick or given.only is None):
+        parser().error("--save goes with --only and without --quick: a whole run is saved, a quick one is not")
     torch.set_num_threads(given.threads)
     console, progress = Console(width=None if sys.stdout.isatty() else WIDTH), Console(stderr=True)
-    sections = []
+    sections = {}
     with progress.status("starting") as status, torch.no_grad():
         say = status.update if progress.is_terminal else progress.print
         for name in SUBJECTS:
             if given.only in (None, name):
-                sections.append(measure(name, given.quick, say))
-                show(sections[-1], console)
+                sections[name] = measure(name, given.quick, say)
+                show(sections[name], console)
     words = sys.argv[1:] if arguments is None else arguments
-    report = Report(machine.facts(" ".join(["python benchmarks/run.py", *words])), sections, given.quick)
+    facts = machine.facts(" ".join(["python benchmarks/run.py", *words]))
+    report = Report(facts, list(sections.values()), given.quick)
     console.print(report.summary.rich())
     for name, fact in report.facts.items():
         console.print(f"[dim]{name}:[/dim] {fact}", highlight=False)
     write(report, given, console)
+    if (given.only is None and not given.quick) or given.save:
+        keep({name: results.Result(section, facts) for name, section in sections.items()})
+        console.print(f"Written: {FIGURES}, {PAGE}, {README}")
 
 
 def show(section: Section, console: Console) -> None:
@@ -95,24 +103,21 @@ def show(section: Section, console: Console) -> None:
 
 
 def write(report: Report, given: argparse.Namespace, console: Console) -> None:
-    whole = not given.quick and given.only is None
-    if markdown := given.markdown or (RESULTS if whole else None):
-        markdown.write_text(report.markdown(), encoding="utf-8")
-        if markdown == RESULTS:
-            README.write_text(with_summary(README.read_text(encoding="utf-8"), report), encoding="utf-8")
-        console.print(f"Written: {markdown}")
+    if given.markdown:
+        given.markdown.write_text(report.markdown(), encoding="utf-8")
+        console.print(f"Written: {given.markdown}")
     if given.json:
         given.json.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
         console.print(f"Written: {given.json}")
 
 
-def with_summary(readme: str, report: Report) -> str:
-    """The README with the table of targets of this run between its two marks."""
-    before, rest = readme.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    facts = report.facts
-    told = f"{facts['date']}, {facts['threads']} threads, {facts['processor']}; {facts['versions']}."
-    return f"{before}{MARKS[0]}\n{report.summary.markdown()}\n\n{told}\n{MARKS[1]}{after}"
+def keep(new: dict[str, results.Result]) -> None:
+    """Put the last results of these subjects into the repository's pages."""
+    found = results.load(FIGURES) | new
+    ordered = {name: found[name] for name in SUBJECTS if name in found}
+    results.save(ordered, FIGURES)
+    PAGE.write_text(results.page(ordered), encoding="utf-8")
+    README.write_text(results.with_overview(README.read_text(encoding="utf-8"), ordered), encoding="utf-8")
 
 
 def measure(subject: str, quick: bool, say: Callable[[str], None]) -> Section:
@@ -126,9 +131,10 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(prog="benchmarks/run.py", description="Speed, memory, quality and exactness beside peers.")
     words.add_argument("--quick", action="store_true", help="small sizes: does the harness work?")
     words.add_argument("--only", choices=list(SUBJECTS), help="one subject")
+    words.add_argument("--save", action="store_true", help="with --only: put the subject's figures in place of its last ones")
     words.add_argument("--threads", type=int, default=THREADS, help=f"threads of every contender (default: {THREADS})")
     words.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
-    words.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables (a whole run: benchmarks/results.md)")
+    words.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     return words
 
 
