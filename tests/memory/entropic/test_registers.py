@@ -293,7 +293,9 @@ def test_the_size_of_chunks_changes_nothing(monkeypatch, cues):
     before = everything()
     for module in (drawing, registers_module):
         monkeypatch.setattr(module, "NUMBERS_AT_ONCE", 200)
-    assert all(torch.equal(one, other) for one, other in zip(before, everything(), strict=True))
+    for one, other in zip(before, everything(), strict=True):
+        # a product of matrices may round its sums in another order for another number of rows
+        torch.testing.assert_close(one, other, rtol=1e-14 if one.is_floating_point() else 0, atol=0)
 
 
 def test_retrieval_is_ten_times_as_fast_as_the_loop():
