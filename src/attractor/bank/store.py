@@ -40,8 +40,8 @@ class RowStore:
         >>> import tempfile
         >>> folder = tempfile.TemporaryDirectory()
         >>> with RowStore(Path(folder.name, "faces"), 3) as store:
-        ...     store.append(np.eye(3, dtype=np.float32), metadata=[{"name": "x"}, None, None]).tolist()
-        [0, 1, 2]
+        ...     store.append(np.eye(3, dtype=np.float32), metadata=[{"name": "x"}, None, None]).tolist(), len(store)
+        ([0, 1, 2], 3)
         >>> folder.cleanup()
     """
 
@@ -191,6 +191,9 @@ class RowStore:
     def close(self) -> None:
         """Release the files."""
         self.manifest.close()
+
+    def __len__(self) -> int:
+        return len(self.manifest.snapshot())
 
     def __enter__(self) -> Self:
         return self
