@@ -15,7 +15,7 @@ define install
 	$(PIP) --python $(1) install --quiet --no-compile $$index -c requirements/tested.txt $(2)
 endef
 
-.PHONY: help demo test test-slow lint bench data setup wheel clean
+.PHONY: help demo test test-slow lint bench data setup wheel clean docs
 
 help:
 	@echo "make demo       real images stored, damaged and recalled: a table and a picture"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-slow  the tests that take minutes"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      speed, memory and quality beside other packages"
+	@echo "make docs       the documentation, in build/docs"
 	@echo "make data       more data sets for tests, demo and papers"
 	@echo "make wheel      builds the wheel and imports it in an empty environment"
 	@echo "make setup      the environment for development, in .venv"
@@ -44,6 +45,11 @@ lint: .venv/.dev
 
 bench: .venv/.bench
 	@$(PYTHON) benchmarks/run.py
+
+docs: .venv/.docs
+	@rm -rf build/docs
+	@$(PYTHON) -m sphinx --quiet --fail-on-warning --nitpicky --jobs 2 --builder html docs build/docs
+	@echo "build/docs/index.html"
 
 data: .venv/.demo
 	@$(PIP) install --quiet --no-deps \
@@ -76,6 +82,10 @@ clean:
 .venv/.dev: $(INPUTS)
 	$(call install,.venv,-e '.[dev]')
 	@touch $@ .venv/.demo
+
+.venv/.docs: $(INPUTS)
+	$(call install,.venv,-e '.[docs]')
+	@touch $@
 
 .venv/.bench: $(INPUTS)
 	$(call install,.venv,-e '.[bench]')

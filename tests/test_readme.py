@@ -2,19 +2,18 @@
 
 import re
 from pathlib import Path
-from runpy import run_path
+
+from docs.snippets import run_blocks
 
 from attractor.app.cli import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).parents[1] / "README.md"
+README = PAGE.read_text(encoding="utf-8")
 MAKEFILE = (Path(__file__).parents[1] / "Makefile").read_text(encoding="utf-8")
 
 
-def test_python_of_the_readme_runs_and_recalls(tmp_path):
-    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    script = tmp_path / "readme.py"
-    script.write_text(snippet, encoding="utf-8")
-    names = run_path(str(script))
+def test_python_of_the_readme_runs_and_recalls():
+    names = run_blocks(PAGE)
     recalled, images = names["recalled"], names["images"]
     assert (recalled.index == names["torch"].arange(len(images))).all()
     assert (recalled.patterns - images).abs().max() < 1e-3

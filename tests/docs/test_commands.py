@@ -1,0 +1,76 @@
+"""The commands that pages show exist, with the options that they show; those that are quick are run."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from attractor.app.cli import app, main
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+LINES = sorted(
+    {
+        line
+        for page in PAGES
+        for block in re.findall(r"^```console\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        for line in re.findall(r"^\$ (.+?)(?:\s+#.*)?$", block, re.MULTILINE)
+    }
+)
+QUICK = ["attractor --version", "attractor landscape"]
+
+
+def of(program):
+    found = [line for line in LINES if line.split()[0] == program]
+    assert found
+    return found
+
+
+def parsed(arguments):
+    """The context that the command line makes of arguments, without running anything."""
+    group = typer.main.get_command(app)
+    context = group.make_context("attractor", list(arguments))
+    rest = [*context._protected_args, *context.args]
+    if not rest:
+        return context
+    name, command, rest = group.resolve_command(context, rest)
+    return command.make_context(name, rest, parent=context)
+
+
+@pytest.mark.parametrize("line", [line for line in of("attractor") if line not in QUICK])
+def test_a_command_is_understood(line):
+    assert parsed(shlex.split(line)[1:]).command.name in shlex.split(line)
+
+
+def test_the_test_of_commands_refuses_what_does_not_exist():
+    for wrong in (["reproduce", "--fast"], ["dream"]):
+        with pytest.raises(Exception, match=r"(?i)no such (option|command)"):
+            parsed(wrong)
+
+
+@pytest.mark.parametrize("line", QUICK)
+def test_a_quick_command_runs(line, tmp_path, monkeypatch, capsys):
+    assert line in LINES
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)[1:]) == 0
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", of("pip"))
+def test_extras_that_pages_install_exist(line):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {extra for group in re.findall(r"\[([\w,]+)\]", line) for extra in group.split(",")}
+    assert shlex.split(line)[:2] == ["pip", "install"] and named <= set(project["optional-dependencies"])
+
+
+@pytest.mark.parametrize("line", of("make"))
+def test_make_targets_of_pages_exist(line):
+    assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_nothing_else_is_shown_as_a_command():
+    assert {line.split()[0] for line in LINES} == {"attractor", "pip", "make"}
