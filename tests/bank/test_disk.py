@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from attractor.bank import RamBank, manifest, segments, store
+from attractor.bank import RamBank, database, segments, store
 from attractor.bank.disk import DiskBank
 from attractor.errors import AttractorWarning
 from attractor.read import Read, separation_from, similarity_from
@@ -148,7 +148,7 @@ def test_a_read_over_disk_equals_one_over_memory(path, separation):
 def test_large_appends_without_metadata_take_few_statements(path):
     with DiskBank(path, 4) as bank:
         statements = []
-        bank._manifest._connection.set_trace_callback(statements.append)
+        bank._manifest._database._connection.set_trace_callback(statements.append)
         bank.append(random_rows(10_000))
         assert len(statements) < 50
 
@@ -219,7 +219,7 @@ def test_a_reader_keeps_its_state_while_another_writer_compacts(path):
 @pytest.mark.usefixtures("small_segments")
 @pytest.mark.parametrize("verb", ["get", "blocks"])
 def test_a_read_that_a_compaction_overtakes_starts_again(path, verb):
-    with patch.object(manifest, "SECONDS_TO_WAIT", 0.05), DiskBank(path, 4) as bank, DiskBank(path) as reader:
+    with patch.object(database, "SECONDS_TO_WAIT", 0.05), DiskBank(path, 4) as bank, DiskBank(path) as reader:
         ids = bank.append(random_rows(64))
         bank.forget(ids[::2])
         files_then = reader._store.folder.rows
@@ -381,7 +381,7 @@ def test_a_second_writer_is_refused_while_readers_go_on(path):
     process.start()
     try:
         assert locked.wait(30)
-        with patch.object(manifest, "SECONDS_TO_WAIT", 0.05), DiskBank(path) as bank:
+        with patch.object(database, "SECONDS_TO_WAIT", 0.05), DiskBank(path) as bank:
             for change in (lambda: bank.append(random_rows(1)), lambda: bank.forget(torch.tensor([0])), bank.compact):
                 with pytest.raises(TimeoutError, match="written by another"):
                     change()
@@ -500,7 +500,7 @@ def test_a_path_that_holds_something_else_is_refused_and_left_alone(tmp_path):
     text.mkdir()
     (text / "bank.db").write_text("no database at all, but long enough to look at" * 50)
     before = (other / "bank.db").read_bytes()
-    for path, complaint in ((file, "file"), (folder, "other files"), (other, "another SQLite"), (text, "cannot be read")):
+    for path, complaint in ((file, "file"), (folder, "other files"), (other, "another SQLite"), (text, "not a database")):
         for dim in (None, 4):
             with pytest.raises(ValueError, match=complaint if dim or path != folder else "no .*bank.db"):
                 DiskBank(path, dim)

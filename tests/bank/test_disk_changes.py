@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attractor.bank import DiskBank, RamBank, disk, segments, store
+from attractor.bank import DiskBank, RamBank, norms, segments, store
 from attractor.bank.store import RowStore
 from attractor.read import Read, separation_from, similarity_from
 from attractor.read.catalogue import SEPARATIONS
@@ -141,7 +141,7 @@ def test_norms_follow_rows_that_change_and_stay_within_their_room(path):
         for block in bank.blocks(64):
             torch.testing.assert_close(block.squared_norms, block.patterns.square().sum(-1))
         bank.update(torch.tensor([3, 22]), 10 * random_rows(2, seed=2))
-        with patch.object(disk, "LARGEST_NORMS", 16):
+        with patch.object(norms, "LARGEST", 16):
             again = DiskBank(path)
             for one in (bank, again):
                 blocks = list(one.blocks(64))

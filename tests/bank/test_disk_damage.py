@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from attractor.bank import DiskBank, segments
-from attractor.bank.segments import HEADER_BYTES, SegmentError, header
+from attractor.bank.segments import HEADER_BYTES, SegmentError
 from attractor.errors import AttractorWarning
 
 DIM = 4096
@@ -229,7 +229,10 @@ def write_format_1(path, patterns, values):
     connection.close()
     for number, part in ((1, slice(0, 6)), (2, slice(6, 10))):
         for name, tensor, ending in (("patterns", patterns, ""), ("values", values, ".values")):
-            content = header(name, "F32", len(tensor[part]), tensor.shape[1]) + tensor[part].numpy().tobytes()
+            rows = tensor[part].numpy()
+            entry = {"dtype": "F32", "shape": rows.shape, "data_offsets": [0, rows.nbytes]}
+            page = (HEADER_BYTES - 8).to_bytes(8, "little") + json.dumps({name: entry}).encode()
+            content = page.ljust(HEADER_BYTES) + rows.tobytes()
             (path / f"segment-{number:06d}{ending}.safetensors").write_bytes(content)
 
 

@@ -12,14 +12,17 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from attractor.bank.base import Bank, Metadata
-from attractor.bank.segments import HEADER_BYTES, Layout, Rows, Segment, SegmentError
+from attractor.bank.mapped import DTYPES, Tensors, bytes_of, cut, dtype_of, mapped, raw
+from attractor.bank.norms import Norms, with_norms
+from attractor.bank.rebuild import Rebuilt, rebuild
+from attractor.bank.segments import Layout, SegmentError
 from attractor.bank.serial import path_from, savable
 from attractor.bank.snapshot import Snapshot
 from attractor.bank.store import RowStore, to_entries
@@ -28,14 +31,7 @@ from attractor.read import Block, Partial, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
 from attractor.validation import check_count, check_ids, check_like, check_matrix, shorten
 
-DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-"""What a bank on disk can hold, by the names of safetensors."""
-DTYPE_OF_NAME = {name: dtype for dtype, name in DTYPES.items()}
-LARGEST_NORMS = 2**26
-"""Bytes of squared lengths that a bank keeps in memory once it has read the rows; beyond, they are found anew in each fold."""
-
 Result = TypeVar("Result")
-Tensors = dict[str, Tensor]
 
 
 @savable("disk")
@@ -72,7 +68,7 @@ class DiskBank(Bank):
         self._store = RowStore(path, None if dim is None else check_count("dim", dim))
         self._manifest = self._store.manifest
         self.path = self._store.path
-        self._norms: dict[int, Tensor] = {}
+        self._norms = Norms()
         snapshot = self._manifest.snapshot()
         self.dim = snapshot.layout.dim
         lost = self._store.lost(snapshot, thorough=False).tolist()
@@ -82,6 +78,21 @@ class DiskBank(Bank):
                 AttractorWarning,
                 stacklevel=2,
             )
+
+    @staticmethod
+    def rebuild(path: str | Path) -> Rebuilt:
+        """Make a new manifest for the bank at `path` whose `bank.db` is damaged or gone, from its segments; nobody may use it then.
+
+        All rows that the segments hold are there again, under their ids. Names, metadata, what was forgotten since the last
+        `compact()` and checksums come from the old manifest as far as it can be read, which is kept as `bank.db.damaged`.
+
+        Returns:
+            how many `rows` there are, and in words what is `lost`.
+
+        Raises:
+            ValueError: no segments there, or the manifest is whole.
+        """
+        return rebuild(Path(path).absolute())
 
     @property
     def version(self) -> int:
@@ -174,13 +185,14 @@ class DiskBank(Bank):
         Raises:
             ValueError: a file lacks live rows, or holds others than were stored; the message says which.
         """
-        snapshot, mapped = self._on_snapshot(self._map_all)
+        snapshot, waiting = self._on_snapshot(self._map_all)
+        self._norms.keep(snapshot.segments)
         for segment in snapshot.segments:
-            tensors, live = mapped.popleft(), snapshot.live(segment)
+            tensors, live = waiting.popleft(), snapshot.live(segment)
             unsound = self._store.folder.unsound(segment, snapshot.layout, raw(tensors), segment.groups)
             self._store.refuse(snapshot, segment, unsound)
             ids, patterns = torch.from_numpy(segment.all_ids()), tensors["patterns"]
-            whole = Block(ids, patterns, tensors.get("values"), self._norms_of(segment, patterns))
+            whole = Block(ids, patterns, tensors.get("values"), self._norms.of(segment, patterns))
             yield from cut(whole, None if live is None else torch.from_numpy(live), rows)
 
     def get(self, ids: Tensor) -> Block:
@@ -268,12 +280,12 @@ class DiskBank(Bank):
 
     def _map_all(self, snapshot: Snapshot) -> tuple[Snapshot, deque[Tensors]]:
         """The tensors of all segments. A mapping costs no memory until it is read, and outlives a compaction."""
-        mapped = deque[Tensors]()
+        waiting = deque[Tensors]()
         for segment in snapshot.segments:
             kept = self._store.folder.rows(segment, snapshot.layout)
             self._store.refuse(snapshot, segment, np.arange(kept, segment.rows))
-            mapped.append(self._mapped(snapshot, segment))
-        return snapshot, mapped
+            waiting.append(mapped(self._store.folder, segment, snapshot.layout))
+        return snapshot, waiting
 
     def _gather(self, snapshot: Snapshot, ids: Tensor) -> Block:
         self.positions(ids)
@@ -281,75 +293,10 @@ class DiskBank(Bank):
         dtype = dtype_of(layout)
         gathered = {name: torch.empty(len(ids), width, dtype=dtype) for name, width in layout.widths.items()}
         for segment, chosen in self._store.segments_of(snapshot, ids.numpy()):
-            mapped, offsets = self._mapped(snapshot, segment), segment.offsets(ids.numpy()[chosen])
+            tensors, offsets = mapped(self._store.folder, segment, layout), segment.offsets(ids.numpy()[chosen])
             groups = np.unique(offsets // layout.checked_rows).tolist()
-            unsound = self._store.folder.unsound(segment, layout, raw(mapped), groups)
+            unsound = self._store.folder.unsound(segment, layout, raw(tensors), groups)
             self._store.refuse(snapshot, segment, np.intersect1d(unsound, offsets))
-            for name, rows in mapped.items():
+            for name, rows in tensors.items():
                 gathered[name][chosen] = rows[offsets]
         return Block(ids, gathered["patterns"], gathered.get("values"))
-
-    def _norms_of(self, segment: Segment, patterns: Tensor) -> Tensor | None:
-        """The squared lengths of a segment's rows, where there is room to keep them."""
-        kept = self._norms.get(segment.number, torch.empty(0))[: segment.rows]
-        if len(kept) < len(patterns) == segment.rows and patterns.element_size() >= 4:
-            if 4 * sum(map(len, self._norms.values())) > LARGEST_NORMS:
-                return None
-            kept = self._norms[segment.number] = torch.cat([kept.to(patterns.dtype), squared_norms(patterns[len(kept) :])])
-        return kept if len(kept) == len(patterns) > 0 else None
-
-    def _mapped(self, snapshot: Snapshot, segment: Segment) -> Tensors:
-        """The tensors of a segment, mapped from its files; shorter than recorded where rows are lost.
-
-        torch maps a file without keeping it open: a process may map many more than it may open. Writing to such a tensor changes
-        the memory of this process only.
-        """
-        layout, folder = snapshot.layout, self._store.folder
-        dtype, kept, mapped = dtype_of(layout), folder.rows(segment, layout), {}
-        assert dtype is not None
-        for name, width in layout.widths.items():
-            if kept == 0:
-                mapped[name] = torch.empty(0, width, dtype=dtype)
-                continue
-            file, size = folder.file(segment.number, name), HEADER_BYTES + kept * width * dtype.itemsize
-            try:
-                storage = cast(torch.UntypedStorage, torch.UntypedStorage.from_file(str(file), False, size))
-            except RuntimeError as error:
-                raise SegmentError(f"{file} cannot be mapped: {error}") from error
-            mapped[name] = torch.empty(0, dtype=dtype).set_(storage, HEADER_BYTES // dtype.itemsize, (kept, width), (width, 1))
-        return mapped
-
-
-def dtype_of(layout: Layout) -> torch.dtype | None:
-    return None if layout.dtype is None else DTYPE_OF_NAME[layout.dtype]
-
-
-def bytes_of(rows: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The bytes of each row, `(n, bytes)`."""
-    return rows.detach().contiguous().view(torch.uint8).numpy()
-
-
-def raw(tensors: Tensors) -> Rows:
-    return {name: bytes_of(rows) for name, rows in tensors.items()}
-
-
-def squared_norms(patterns: Tensor) -> Tensor:
-    """`|xi|^2 (n,)` in one pass, without a matrix of squares."""
-    return torch.linalg.vector_norm(patterns, dim=-1).square()
-
-
-def with_norms(block: Block) -> Block:
-    if block.norms is not None or block.patterns.element_size() < 4:
-        return block
-    return Block(block.ids, block.patterns, block.values, squared_norms(block.patterns))
-
-
-def cut(whole: Block, live: Tensor | None, rows: int) -> Iterator[Block]:
-    """The rows of `whole` that the mask `live` lets through, in blocks of at most `rows`; copied only where some are dead."""
-    for start in range(0, len(whole.ids), rows):
-        part: slice | Tensor = slice(start, start + rows)
-        if live is not None and not bool(live[part].all()):
-            part = live[part].nonzero().flatten() + start
-        block = whole.rows(part)
-        if len(block):
-            yield block

@@ -9,38 +9,21 @@ SQLite keeps no checksums, so each row of its tables carries one of its own, and
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
-import weakref
-import zlib
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from attractor.bank.database import Database, ManifestError
 from attractor.bank.migration import migrate
-from attractor.bank.segments import Ids, Layout, Segment, SegmentFolder, sync_folder
+from attractor.bank.schema import APPLICATION_ID, FORMAT, RECORD, SCHEMA, checksum, segment_of
+from attractor.bank.segments import ITEM_BYTES, Ids, Layout, Segment, SegmentFolder, sync_folder
 from attractor.bank.snapshot import Entry, Head, Snapshot, total
+from attractor.errors import AttractorWarning
 
 FILE = "bank.db"
-FORMAT = 2
-APPLICATION_ID = int.from_bytes(b"attr", "big")
-SECONDS_TO_WAIT = 5.0
-"""For another writer to finish."""
-SCHEMA = (
-    "CREATE TABLE bank (version INTEGER NOT NULL, forgot_at INTEGER NOT NULL, changed_at INTEGER NOT NULL,"
-    " next_id INTEGER NOT NULL, next_segment INTEGER NOT NULL, forgotten INTEGER NOT NULL, forgotten_sum INTEGER NOT NULL,"
-    " dim INTEGER NOT NULL, dtype TEXT, value_dim INTEGER, crc INTEGER NOT NULL)",
-    "CREATE TABLE segments (number INTEGER PRIMARY KEY, first_id INTEGER NOT NULL, rows INTEGER NOT NULL, ids BLOB,"
-    " checks BLOB NOT NULL, crc INTEGER NOT NULL)",
-    "CREATE TABLE metadata (id INTEGER PRIMARY KEY, name TEXT, entry TEXT NOT NULL, crc INTEGER NOT NULL)",
-    "CREATE INDEX names ON metadata (name) WHERE name IS NOT NULL",
-    "CREATE TABLE tombstones (id INTEGER PRIMARY KEY)",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {FORMAT}",
-)
 
 
 class Manifest:
@@ -48,6 +31,7 @@ class Manifest:
 
     Raises:
         ValueError: no bank there, another `dim`, something else than a bank, a newer format, or a damaged file.
+        TimeoutError: another process is making or migrating it.
     """
 
     def __init__(self, path: Path, dim: int | None):
@@ -55,24 +39,24 @@ class Manifest:
         if path.exists() and not path.is_dir():
             raise ValueError(f"path must be a folder, got the file {path}")
         if not self.file.exists():
+            if SegmentFolder(path).numbers() and not self.file.exists():
+                raise ManifestError(self.file, "it is missing")
             if dim is None:
                 raise ValueError(f"path must hold a bank, there is no {self.file}; give dim to make a new one")
             if path.exists() and any(path.iterdir()):
                 raise ValueError(f"path must be new or hold a bank, got a folder with other files: {path}")
-            path.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._process = os.getpid()
+            make_folder(path)
         self._last: Snapshot | None = None
-        self._connection = sqlite3.connect(self.file, timeout=SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False)
-        self._finalizer = weakref.finalize(self, close, self._connection, self._process)
+        self._database = Database(self.file)
         try:
-            self._open(dim)
+            with self._database.errors():
+                self._open(dim)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        self._finalizer()
+        self._database.close()
 
     def snapshot(self) -> Snapshot:
         """The last state committed, or that of the transaction around."""
@@ -81,7 +65,7 @@ class Manifest:
             if last is not None and last.head.version == head.version:
                 return last
             known = {} if last is None else {segment.number: segment for segment in last.segments}
-            numbers = self._execute("SELECT number, rows FROM segments ORDER BY first_id").fetchall()
+            numbers = self._database.execute("SELECT number, rows FROM segments ORDER BY first_id").fetchall()
             segments = tuple(
                 known[number] if number in known and known[number].rows == rows else self._segment(number, head)
                 for number, rows in numbers
@@ -117,7 +101,7 @@ class Manifest:
         self._record_head(head._replace(dtype=layout.dtype, value_dim=layout.value_dim, next_id=next_id, next_segment=next_segment))
 
     def record_forget(self, ids: Ids) -> None:
-        self._connection.executemany("INSERT INTO tombstones VALUES (?)", ((one,) for one in ids.tolist()))
+        self._database.executemany("INSERT INTO tombstones VALUES (?)", ((one,) for one in ids.tolist()))
         head = self._head()
         head = head._replace(forgotten=head.forgotten + len(ids), forgotten_sum=total(ids, head.forgotten_sum))
         self._record_head(head._replace(forgot_at=head.version + 1))
@@ -134,19 +118,25 @@ class Manifest:
         """Record that `segments` replace those numbered `dropped`, and erase what belongs to forgotten rows."""
         self._drop_segments(dropped)
         self._record_segments(segments)
-        self._execute("DELETE FROM metadata WHERE id IN (SELECT id FROM tombstones)")
-        self._execute("DELETE FROM tombstones")
+        self._database.execute("DELETE FROM metadata WHERE id IN (SELECT id FROM tombstones)")
+        self._database.execute("DELETE FROM tombstones")
         head = self._head()
         self._record_head(head._replace(forgot_at=head.version + 1, forgotten=0, forgotten_sum=0, next_segment=next_segment))
 
     def flush(self) -> None:
         """Move all changes into the main file, so that the log keeps no copy of what was erased."""
-        with self._lock:
-            self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        with self._database.errors():
+            (kept, *_) = self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if kept:
+            warnings.warn(
+                f"{self.file} is being read: its log keeps metadata that was erased until a compact() with no reader beside it",
+                AttractorWarning,
+                stacklevel=2,
+            )
 
     def entry(self, one: int) -> str | None:
-        """The metadata of an id, as JSON."""
-        row = self._execute("SELECT name, entry, crc FROM metadata WHERE id = ?", (one,)).fetchone()
+        """The metadata of an id, as JSON; to be asked for while `reading`."""
+        row = self._database.execute("SELECT name, entry, crc FROM metadata WHERE id = ?", (one,)).fetchone()
         if row is not None:
             self._check(f"the metadata of id {one}", (one, *row[:2]), row[2])
         return None if row is None else row[1]
@@ -154,7 +144,7 @@ class Manifest:
     def named(self, name: str) -> Ids:
         """The live ids with this name, ascending."""
         with self._transaction("BEGIN"):
-            rows = self._execute(
+            rows = self._database.execute(
                 "SELECT id FROM metadata WHERE name = ? AND id NOT IN (SELECT id FROM tombstones) ORDER BY id",
                 (json.dumps(name),),
             )
@@ -167,145 +157,125 @@ class Manifest:
             ValueError: it is damaged.
         """
         with self._transaction("BEGIN"):
-            (answer,) = self._execute("PRAGMA integrity_check(1)").fetchone()
+            (answer,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
             if answer != "ok":
-                raise ValueError(f"{self.file} is damaged: {answer}")
+                raise ManifestError(self.file, answer)
             self._last = None
             self.snapshot()
-            for one, name, text, crc in self._execute("SELECT id, name, entry, crc FROM metadata"):
+            for one, name, text, crc in self._database.execute("SELECT id, name, entry, crc FROM metadata"):
                 self._check(f"the metadata of id {one}", (one, name, text), crc)
 
     def _head(self) -> Head:
-        *fields, crc = self._execute(f"SELECT {', '.join(Head._fields)}, crc FROM bank").fetchone()
+        row = self._database.execute(f"SELECT {', '.join(Head._fields)}, crc FROM bank").fetchone()
+        if row is None:
+            raise ManifestError(self.file, "the bank's record is missing")
+        *fields, crc = row
         self._check("the bank's record", fields, crc)
-        return Head(*fields)
+        head = Head(*fields)
+        if head.dtype not in (None, *ITEM_BYTES):
+            raise ManifestError(self.file, f"rows cannot have the dtype {head.dtype!r}")
+        return head
 
     def _record_head(self, head: Head) -> None:
         head = head._replace(version=head.version + 1)
         marks = ", ".join(f"{field} = ?" for field in Head._fields)
-        self._execute(f"UPDATE bank SET {marks}, crc = ?", (*head, checksum(head)))
+        self._database.execute(f"UPDATE bank SET {marks}, crc = ?", (*head, checksum(head)))
 
     def _record_segments(self, segments: Sequence[Segment]) -> None:
         for one in segments:
             ids = None if one.ids is None else one.ids.astype("<i8").tobytes()
             record = (one.number, one.first_id, one.rows, ids, one.checks.astype("<u4").tobytes())
-            self._execute("REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)", (*record, checksum(record)))
+            self._database.execute("REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?)", (*record, checksum(record)))
 
     def _drop_segments(self, numbers: Iterable[int]) -> None:
-        self._connection.executemany("DELETE FROM segments WHERE number = ?", ((number,) for number in numbers))
+        self._database.executemany("DELETE FROM segments WHERE number = ?", ((number,) for number in numbers))
 
     def _record_entries(self, entries: Iterable[Entry]) -> None:
-        self._connection.executemany("REPLACE INTO metadata VALUES (?, ?, ?, ?)", ((*one, checksum(one)) for one in entries))
+        self._database.executemany("REPLACE INTO metadata VALUES (?, ?, ?, ?)", ((*one, checksum(one)) for one in entries))
 
     def _segment(self, number: int, head: Head) -> Segment:
-        row = self._execute("SELECT number, first_id, rows, ids, checks, crc FROM segments WHERE number = ?", (number,)).fetchone()
+        row = self._database.execute(f"SELECT {', '.join(RECORD)}, crc FROM segments WHERE number = ?", (number,)).fetchone()
         self._check(f"the record of segment {number}", row[:-1], row[-1])
-        _, first_id, rows, ids, checks, _ = row
-        table = np.frombuffer(checks, "<u4").reshape(1 if head.value_dim is None else 2, -1)
-        return Segment(number, first_id, rows, table, None if ids is None else np.frombuffer(ids, "<i8").astype(np.int64))
+        segment, layout = segment_of(row[:-1], head), Layout(head.dim, head.dtype, head.value_dim)
+        if segment.checks.shape[1] != -(-segment.rows // layout.checked_rows) or len(segment.all_ids()) != segment.rows:
+            raise ManifestError(self.file, f"the record of segment {number} does not fit its {segment.rows} rows")
+        return segment
 
     def _forgotten(self, head: Head) -> Ids:
-        forgotten = np.fromiter((one for (one,) in self._execute("SELECT id FROM tombstones ORDER BY id")), np.int64)
+        forgotten = np.fromiter((one for (one,) in self._database.execute("SELECT id FROM tombstones ORDER BY id")), np.int64)
         if (len(forgotten), total(forgotten)) != (head.forgotten, head.forgotten_sum):
-            raise ValueError(f"{self.file} is damaged: its list of forgotten rows differs from what was written")
+            raise ManifestError(self.file, "its list of forgotten rows differs from what was written")
         return forgotten
 
     def _check(self, what: str, fields: Sequence[object], crc: int) -> None:
         if checksum(fields) != crc:
-            raise ValueError(f"{self.file} is damaged: {what} differs from what was written")
+            raise ManifestError(self.file, f"{what} differs from what was written")
 
     def _open(self, dim: int | None) -> None:
-        try:
-            self._create_or_check(dim)
-            self._execute("PRAGMA synchronous = FULL")
-            self._execute("PRAGMA secure_delete = ON")
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"path must hold a bank, {self.file} cannot be read: {error}") from error
+        self._create_or_check(dim)
         stored = self.snapshot().layout.dim
         if dim is not None and dim != stored:
             raise ValueError(f"dim must be that of the bank at {self.file.parent}, {stored}, got {dim}")
 
     def _create_or_check(self, dim: int | None) -> None:
         if self._is_blank():
+            if SegmentFolder(self.file.parent).numbers() and self._is_blank():
+                raise ManifestError(self.file, "it is empty")
             if dim is None:
                 raise ValueError(f"path must hold a bank, {self.file} is empty; give dim to make a new one")
-            self._execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA journal_mode = WAL")
             with self._transaction("BEGIN IMMEDIATE"):
                 if self._is_blank():
                     for statement in SCHEMA:
-                        self._execute(statement)
+                        self._database.execute(statement)
                     self._insert_head(Head(0, 0, 0, 0, 1, 0, 0, dim, None, None))
             sync_folder(self.file.parent)
-            sync_folder(self.file.parent.absolute().parent)
-        if self._pragma("application_id") != APPLICATION_ID:
+        if self._database.pragma("application_id") != APPLICATION_ID:
+            if SegmentFolder(self.file.parent).numbers():
+                raise ManifestError(self.file, "it is not marked as a bank's")
             raise ValueError(f"path must hold a bank, {self.file} is another SQLite file")
-        if self._pragma("user_version") > FORMAT:
-            found = self._pragma("user_version")
+        if self._database.pragma("user_version") > FORMAT:
+            found = self._database.pragma("user_version")
             raise ValueError(f"{self.file} has format {found}, this version of attractor reads up to {FORMAT}")
-        if self._pragma("user_version") < FORMAT:
+        if self._database.pragma("user_version") < FORMAT:
             with self._transaction("BEGIN IMMEDIATE"):
-                if self._pragma("user_version") < FORMAT:
+                if self._database.pragma("user_version") < FORMAT:
                     self._migrate()
 
     def _migrate(self) -> None:
         """Give a bank of format 1, which kept no checksums, the tables of today."""
-        old = migrate(self._connection, SegmentFolder(self.file.parent))
+        old = migrate(self._database, SegmentFolder(self.file.parent))
         for statement in SCHEMA:
-            self._execute(statement)
+            self._database.execute(statement)
         self._insert_head(old.head)
         self._record_segments(old.segments)
         self._record_entries(old.entries)
-        self._connection.executemany("INSERT INTO tombstones VALUES (?)", ((one,) for one in old.forgotten.tolist()))
+        self._database.executemany("INSERT INTO tombstones VALUES (?)", ((one,) for one in old.forgotten.tolist()))
 
     def _insert_head(self, head: Head) -> None:
-        self._execute(f"INSERT INTO bank VALUES ({', '.join('?' * len(head))}, ?)", (*head, checksum(head)))
+        self._database.execute(f"INSERT INTO bank VALUES ({', '.join('?' * len(head))}, ?)", (*head, checksum(head)))
 
     def _is_blank(self) -> bool:
         """Whether the file was never finished, or never begun."""
-        tables = self._execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        return tables == 0 and self._pragma("application_id") == 0
-
-    def _pragma(self, name: str) -> int:
-        return self._execute(f"PRAGMA {name}").fetchone()[0]
-
-    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
-        if not self._finalizer.alive:
-            raise ValueError(f"the bank at {self.file.parent} is closed")
-        if os.getpid() != self._process:
-            raise RuntimeError(f"the bank at {self.file.parent} was opened before a fork: open it again in this process")
-        return self._connection.execute(statement, values)
+        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        return tables == 0 and self._database.pragma("application_id") == 0
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
-        """A transaction of SQLite; within another one, a part of it."""
-        with self._lock:
-            if self._connection_is_busy():
-                yield
-                return
+        with self._database.lock:
+            whole = False
             try:
-                self._execute(begin)
-                yield
-                self._execute("COMMIT")
-            except sqlite3.Error as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-                    raise TimeoutError(
-                        f"{self.file} is being written by another process or bank object: waited {SECONDS_TO_WAIT:g} s"
-                    ) from error
-                raise OSError(f"{self.file}: {error}") from error
+                with self._database.transaction(begin):
+                    yield
+                whole = True
             finally:
-                if self._connection_is_busy():
+                if not whole:  # nobody may see the state that was not committed
                     self._last = None
-                    self._execute("ROLLBACK")
-
-    def _connection_is_busy(self) -> bool:
-        return self._finalizer.alive and self._connection.in_transaction
 
 
-def checksum(fields: Sequence[object]) -> int:
-    return zlib.crc32(repr(tuple(fields)).encode("utf-8", "surrogatepass"))
-
-
-def close(connection: sqlite3.Connection, process: int) -> None:
-    """Close a connection, unless it belongs to the process that this one was forked from."""
-    if os.getpid() == process:
-        connection.close()
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it that are missing, and wait until the disk has their names."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for one in reversed(missing):
+        sync_folder(one.parent)

@@ -5,12 +5,12 @@ Format 1 kept no checksums, so those of its rows are taken from the files as the
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from attractor.bank.database import Database
 from attractor.bank.segments import Ids, Layout, Segment, SegmentFolder, no_checks
 from attractor.bank.snapshot import Entry, Head, total
 
@@ -24,21 +24,21 @@ class Contents(NamedTuple):
     forgotten: Ids
 
 
-def migrate(connection: sqlite3.Connection, folder: SegmentFolder) -> Contents:
+def migrate(database: Database, folder: SegmentFolder) -> Contents:
     """Take the contents of a bank of format 1 out of its tables, and remove these."""
-    dim, dtype, value_dim, next_id, next_segment, version, forgot_at = connection.execute(
+    dim, dtype, value_dim, next_id, next_segment, version, forgot_at = database.execute(
         "SELECT dim, dtype, value_dim, next_id, next_segment, version, forgot_at FROM bank"
     ).fetchone()
     layout = Layout(dim, dtype, value_dim)
     segments = []
-    for number, first_id, rows, ids in connection.execute("SELECT number, first_id, rows, ids FROM segments"):
+    for number, first_id, rows, ids in database.execute("SELECT number, first_id, rows, ids FROM segments"):
         listed = None if ids is None else np.frombuffer(ids, "<i8")
         recorded = Segment(number, first_id, rows, no_checks(layout), listed)
         segments.append(checked(recorded, layout, folder))
-    entries = [Entry.of(one, text) for one, text in connection.execute("SELECT id, entry FROM metadata")]
-    forgotten = np.fromiter((one for (one,) in connection.execute("SELECT id FROM tombstones")), np.int64)
+    entries = [Entry.of(one, text) for one, text in database.execute("SELECT id, entry FROM metadata")]
+    forgotten = np.fromiter((one for (one,) in database.execute("SELECT id FROM tombstones")), np.int64)
     for table in ("bank", "segments", "metadata", "tombstones"):
-        connection.execute(f"DROP TABLE {table}")
+        database.execute(f"DROP TABLE {table}")
     head = Head(version, forgot_at, 0, next_id, next_segment, len(forgotten), total(forgotten), dim, dtype, value_dim)
     return Contents(head, segments, entries, forgotten)
 

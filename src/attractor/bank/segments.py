@@ -2,8 +2,10 @@
 
 A segment is a matrix in row-major order behind a header of one page, and every segment is a safetensors file at any time: the
 header is written anew, in place, with each append. So nothing is copied when a segment is full, and other tools read the rows.
-How many rows count says the manifest alone; a header or a tail that a crash left behind is never believed. The manifest also
-keeps a CRC-32 of every few rows, which an append extends without reading what stands there.
+How many rows count says the manifest alone; a header or a tail that a crash left behind is never believed while there is one.
+The manifest also keeps a CRC-32 of every few rows, which an append extends without reading what stands there. The ids stand in
+the file too, for the day when the manifest is lost: the first one in the header where the others follow it, else all of them
+behind the rows.
 
 Values lie in a file of their own beside the patterns, so that the patterns remain one contiguous matrix for the product.
 Rows are handled as their bytes, `(rows, bytes of a row)` uint8: numpy has no bfloat16.
@@ -13,15 +15,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+FILE_NAME = re.compile(r"segment-([0-9]{6,})(?:\.values)?\.safetensors")
 SEGMENT_BYTES = 2**26
 HEADER_BYTES = 4096
 ROWS_TOGETHER = 64
@@ -84,15 +89,10 @@ class Segment:
     ids: Ids | None = None
 
     @classmethod
-    def empty(cls, number: int, first_id: int, layout: Layout) -> Segment:
-        return cls(number, first_id, 0, no_checks(layout))
-
-    @classmethod
-    def of(cls, number: int, ids: Ids, layout: Layout, rows: Rows) -> Segment:
-        """The segment of `rows` under `ids`, ascending."""
-        first, count = int(ids[0]), len(ids)
-        gaps = None if int(ids[-1]) - first == count - 1 else ids
-        return cls(number, first, 0, no_checks(layout), gaps).grown(layout, rows)
+    def begun(cls, number: int, ids: Ids, layout: Layout) -> Segment:
+        """A segment that has no row yet, for rows under `ids`, ascending."""
+        first = int(ids[0])
+        return cls(number, first, 0, no_checks(layout), None if int(ids[-1]) - first == len(ids) - 1 else ids)
 
     @property
     def last_id(self) -> int:
@@ -133,21 +133,27 @@ class SegmentFolder:
         """Where the tensor `name` of a segment lies."""
         return self.path / f"segment-{number:06d}{'' if name == 'patterns' else f'.{name}'}.safetensors"
 
-    def write(self, number: int, start: int, layout: Layout, rows: Rows) -> None:
-        """Write `rows` from row `start` of a segment on, over what stands there, and wait until the disk has them."""
-        assert layout.dtype is not None
+    def append(self, segment: Segment, layout: Layout, rows: Rows) -> Segment:
+        """Write `rows` behind those of a segment, over what stands there, wait until the disk has them, and return it grown.
+
+        A segment with gaps between its ids takes all its rows at once.
+        """
+        grown = segment.grown(layout, rows)
         for name, content in rows.items():
             row_bytes = content.shape[1]
-            with open(self.file(number, name), "r+b" if start else "wb") as handle:
-                handle.truncate(HEADER_BYTES + start * row_bytes)
-                handle.seek(HEADER_BYTES + start * row_bytes)
+            with self._writable(segment, name) as handle:
+                handle.truncate(HEADER_BYTES + segment.rows * row_bytes)
+                handle.seek(HEADER_BYTES + segment.rows * row_bytes)
                 handle.write(np.ascontiguousarray(content).data)
+                if name == "patterns" and segment.ids is not None:
+                    handle.write(segment.ids.astype("<i8").data)
                 handle.seek(0)
-                handle.write(header(name, layout.dtype, start + len(content), layout.widths[name]))
+                handle.write(header(name, layout, grown))
                 handle.flush()
                 os.fsync(handle.fileno())
-        if start == 0:
+        if segment.rows == 0:
             sync_folder(self.path)
+        return grown
 
     def rows(self, segment: Segment, layout: Layout) -> int:
         """How many of the recorded rows the files are long enough for."""
@@ -201,8 +207,8 @@ class SegmentFolder:
 
     def numbers(self) -> set[int]:
         """Of all segments that have files, whether they count or not."""
-        found = (file.name.removeprefix("segment-").partition(".")[0] for file in self.path.glob("segment-*.safetensors"))
-        return {int(number) for number in found if number.isdigit()}
+        found = (FILE_NAME.fullmatch(file.name) for file in self.path.glob("segment-*"))
+        return {int(name[1]) for name in found if name}
 
     def unlink(self, numbers: Iterable[int]) -> None:
         """Remove the files of segments that no longer count."""
@@ -211,6 +217,14 @@ class SegmentFolder:
                 self._sound.pop((number, name), None)
                 with suppress(PermissionError):  # Windows keeps a file while it is mapped: `compact` tries again
                     self.file(number, name).unlink(missing_ok=True)
+
+    def _writable(self, segment: Segment, name: str) -> BinaryIO:
+        """The file of a segment to write to, a new one for the first rows; never what a link in its place leads to."""
+        file, flags = self.file(segment.number, name), os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        if segment.rows == 0:
+            file.unlink(missing_ok=True)
+            flags |= os.O_CREAT | os.O_EXCL
+        return open(file, "r+b", opener=lambda path, _: os.open(path, flags, 0o666))
 
 
 def no_checks(layout: Layout) -> NDArray[np.uint32]:
@@ -232,11 +246,17 @@ def extended(checks: NDArray[np.uint32], count: int, rows: NDArray[np.uint8], la
     return np.array(grown, np.uint32)
 
 
-def header(name: str, dtype: str, rows: int, width: int) -> bytes:
-    """The first page of a safetensors file that holds one matrix."""
-    entry = {"dtype": dtype, "shape": [rows, width], "data_offsets": [0, rows * width * ITEM_BYTES[dtype]]}
+def header(name: str, layout: Layout, segment: Segment) -> bytes:
+    """The first page of the safetensors file that holds a tensor of a segment."""
+    assert layout.dtype is not None
+    width, end = layout.widths[name], segment.rows * layout.row_bytes[name]
+    entries: dict[str, Any] = {name: {"dtype": layout.dtype, "shape": [segment.rows, width], "data_offsets": [0, end]}}
+    if segment.ids is None:
+        entries["__metadata__"] = {"first_id": str(segment.first_id)}
+    elif name == "patterns":
+        entries["ids"] = {"dtype": "I64", "shape": [segment.rows], "data_offsets": [end, end + 8 * segment.rows]}
     length = HEADER_BYTES - 8
-    return length.to_bytes(8, "little") + json.dumps({name: entry}).encode().ljust(length)
+    return length.to_bytes(8, "little") + json.dumps(entries).encode().ljust(length)
 
 
 def sync_folder(path: Path) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
+from numbers import Integral
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +23,9 @@ from attractor.bank.manifest import Manifest
 from attractor.bank.segments import Ids, Layout, Rows, Segment, SegmentError, SegmentFolder
 from attractor.bank.snapshot import Entry, Snapshot
 
+COPIES = "index*.safetensors*"
+"""Files in the folder that copy rows, and can be made again."""
+LARGEST_DIM = 2**31 - 1
 LARGEST_ENTRY = 2**20
 """Bytes of one row's metadata as JSON."""
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16"}
@@ -46,9 +51,10 @@ class RowStore:
     """
 
     def __init__(self, path: str | Path, dim: int | None = None):
-        if dim is not None and dim < 1:
-            raise ValueError(f"dim must be at least 1, got {dim}")
-        self.path = Path(path)
+        if (dim is not None and not (isinstance(dim, Integral) and 1 <= dim <= LARGEST_DIM)) or isinstance(dim, bool):
+            raise ValueError(f"dim must be an integer from 1 to {LARGEST_DIM}, got {dim!r}")
+        dim = None if dim is None else int(dim)
+        self.path = Path(path).absolute()  # the process may change its folder
         self.manifest = Manifest(self.path, dim)
         self.folder = SegmentFolder(self.path)
 
@@ -61,12 +67,14 @@ class RowStore:
         """Store `patterns (n, dim)`, and `values (n, e)` or none; once their ids `(n,)` are returned, the rows are on disk.
 
         Raises:
-            ValueError: wrong shape or dtype, NaN or infinity, metadata that is no JSON; nothing is stored then.
+            TypeError, ValueError: wrong type, shape or dtype, NaN or infinity, metadata that is no JSON; nothing is stored then.
             TimeoutError: another process or object writes.
             OSError: the disk fails or is full; nothing is stored then.
         """
         arrays = {"patterns": patterns} | ({} if values is None else {"values": values})
         for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"{name} must be a numpy array, got {type(array).__name__}")
             if array.ndim != 2 or array.dtype.name not in DTYPES or array.dtype != patterns.dtype or not array.size:
                 raise ValueError(f"{name} must be a floating-point matrix, got {array.dtype} of shape {array.shape}")
             if len(array) != len(patterns) or not np.isfinite(array).all():
@@ -84,20 +92,19 @@ class RowStore:
         """Store rows that have been checked, with their metadata as JSON, and return their ids."""
         with self.manifest.writing() as snapshot:
             count, next_id, next_segment = len(rows["patterns"]), snapshot.head.next_id, snapshot.head.next_segment
+            ids = np.arange(next_id, next_id + count)
             last = snapshot.segments[-1] if snapshot.segments else None
             if last is not None and self.folder.rows(last, layout) < last.rows:
                 last = None
             changed, start = [], 0
             while start < count:
                 if last is None or not last.takes(next_id + start, layout.capacity):
-                    last = Segment.empty(next_segment, next_id + start, layout)
+                    last = Segment.begun(next_segment, ids[start:], layout)
                     next_segment += 1
                 part = slice(start, min(count, start + layout.capacity - last.rows))
-                some = {name: content[part] for name, content in rows.items()}
-                self.folder.write(last.number, last.rows, layout, some)
-                last, start = last.grown(layout, some), part.stop
+                last = self.folder.append(last, layout, {name: content[part] for name, content in rows.items()})
+                start = part.stop
                 changed.append(last)
-            ids = np.arange(next_id, next_id + count)
             entries = [Entry.of(one, text) for one, text in zip(ids.tolist(), texts, strict=False) if text is not None]
             self.manifest.record_append(layout, changed, next_id + count, next_segment, entries)
         return ids
@@ -116,8 +123,8 @@ class RowStore:
                     fresh[name][: len(content)] = content
                 for name, content in rows.items():
                     fresh[name][segment.offsets(ids[chosen])] = content[chosen]
-                self.folder.write(next_segment, 0, snapshot.layout, fresh)
-                replaced[segment.number] = Segment.of(next_segment, segment.all_ids(), snapshot.layout, fresh)
+                begun = Segment.begun(next_segment, segment.all_ids(), snapshot.layout)
+                replaced[segment.number] = self.folder.append(begun, snapshot.layout, fresh)
                 next_segment += 1
             entries = [Entry.of(one, text) for one, text in zip(ids.tolist(), texts, strict=False) if text is not None]
             self.manifest.record_update(replaced, next_segment, entries)
@@ -137,17 +144,20 @@ class RowStore:
                 if worthwhile and (len(run) > 1 or snapshot.live(run[0]) is not None):
                     dropped += [segment.number for segment in run]
                     for ids, rows in self._joined(snapshot, run):
-                        self.folder.write(next_segment, 0, snapshot.layout, rows)
-                        fresh.append(Segment.of(next_segment, ids, snapshot.layout, rows))
+                        begun = Segment.begun(next_segment, ids, snapshot.layout)
+                        fresh.append(self.folder.append(begun, snapshot.layout, rows))
                         next_segment += 1
             if dropped:
                 self.manifest.record_compact(dropped, fresh, next_segment)
         self.erase(dropped)
 
     def erase(self, numbers: Sequence[int]) -> None:
-        """Remove the files of segments that no longer count, and what the manifest's log still says of them."""
+        """Remove the files of segments that no longer count, copies of their rows, and what the log still says of them."""
         if numbers:
             self.folder.unlink(numbers)
+            for copy in self.path.glob(COPIES):
+                with suppress(PermissionError):
+                    copy.unlink()
         self.manifest.flush()
 
     def lost(self, snapshot: Snapshot, *, thorough: bool) -> Ids:
