@@ -4,11 +4,11 @@ import json
 import sqlite3
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import pytest
 import torch
+from cluster_engine import Here, question, read_out, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,77 +18,11 @@ from attractor.bank.cluster_manifest import State
 from attractor.read import Read, separation_from, similarity_from
 
 
-class RayTaskError(Exception):
-    def __init__(self, cause):
-        self.cause = cause
-
-
-class Here:
-    """The verbs of Ray, carried out at once; `trouble` says what happens to a call, by method and how often it came."""
-
-    exceptions = SimpleNamespace(RayTaskError=RayTaskError)
-
-    def __init__(self):
-        self.trouble = {}
-        self.called = {}
-
-    def cluster_resources(self):
-        return {"CPU": 3.0}
-
-    def remote(self, **options):
-        assert options["max_restarts"] == options["max_task_retries"] == -1
-        return lambda kind: SimpleNamespace(remote=lambda *given: Worker(self, kind, given))
-
-    def put(self, value):
-        return value
-
-    def get(self, answers):
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise RayTaskError(answer)
-        return answers
-
-    def kill(self, worker):
-        worker.shard.disk.close()
-
-
-class Worker:
-    def __init__(self, engine, kind, given):
-        self.engine, self.start = engine, lambda: kind(*given)
-        self.shard = self.start()
-
-    def __getattr__(self, method):
-        return SimpleNamespace(remote=lambda *given: self.answer(method, given))
-
-    def answer(self, method, given):
-        turn = self.engine.called[method] = self.engine.called.get(method, -1) + 1
-        trouble = self.engine.trouble.get((method, turn))
-        try:
-            if trouble == "fails":
-                raise OSError("the disk is full")
-            answer = getattr(self.shard, method)(*given)
-            if trouble == "is lost":  # after its work, before its answer: the task runs again
-                self.shard.disk.close()
-                self.shard = self.start()
-                answer = getattr(self.shard, method)(*given)
-            return answer
-        except Exception as error:
-            return error
-
-
 @pytest.fixture
 def here():
     engine = Here()
     with patch.object(cluster, "engine", lambda address: engine):
         yield engine
-
-
-def rows(count, dim=4, seed=0, dtype=torch.float64):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed), dtype=dtype)
-
-
-def question(cues, separation=None, similarity="euclidean"):
-    return Read(similarity_from({"name": similarity}), separation_from(separation or {"name": "softmax", "beta": 2.0}), cues)
 
 
 def check_same(bank, twin, cues):
@@ -108,10 +42,6 @@ def check_same(bank, twin, cues):
     assert [one for block in blocks for one in block.ids.tolist()] == twin.ids().tolist()
 
 
-def read_out(bank, read):
-    return read.finish(bank.fold(read))
-
-
 verbs = st.one_of(
     st.tuples(st.just("append"), st.integers(1, 12)),
     st.tuples(st.just("forget"), st.floats(0, 1)),
@@ -121,7 +51,7 @@ verbs = st.one_of(
 losses = st.lists(st.tuples(st.sampled_from(["append", "forget", "fold", "get"]), st.integers(0, 12)), max_size=6)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(st.lists(verbs, min_size=1, max_size=8), st.integers(1, 4), losses, st.integers(0, 2**16))
 def test_a_bank_over_lossy_workers_equals_one_in_memory(steps, workers, losses, seed):
     generator, twin, engine = torch.Generator().manual_seed(seed), RamBank(4, screen=False), Here()
@@ -253,6 +183,32 @@ def test_presence_is_asked_of_every_shard(here, tmp_path):
         bank.append(rows(10))
         bank.forget(torch.tensor([4]))
         assert bank.contains(torch.cat([rows(10), rows(2, seed=5)])).tolist() == [*[True] * 4, False, *[True] * 5, False, False]
+
+
+SEPARATIONS = {
+    "softmax": {"beta": 0.5},
+    "top-k": {"beta": 0.5, "k": 4},
+    "sparsemax": {"beta": 0.5},
+    "entmax": {"beta": 0.5, "alpha": 1.5},
+    "exponential": {"beta": 0.5},
+    "polynomial": {"n": 3},
+    "rectified-polynomial": {"n": 3},
+    "identity": {},
+}
+
+
+@pytest.mark.parametrize("name", SEPARATIONS)
+def test_shards_of_few_rows_or_none_are_merged_as_blocks_are(here, tmp_path, name):
+    twin = RamBank(4, screen=False)
+    with ClusterBank(tmp_path / "bank", 4, workers=4) as bank:
+        for one in (bank, twin):
+            one.append(rows(7))
+            one.forget(torch.tensor([1, 5]))
+        similarity = "euclidean" if SEPARATIONS[name].get("beta") and name != "exponential" else "dot"
+        read = question(rows(3, seed=1), {"name": name, **SEPARATIONS[name]}, similarity)
+        found, expected = read_out(bank, read), read_out(twin, read)
+        for part in ("values", "potential", "scores", "ids"):
+            torch.testing.assert_close(getattr(found, part), getattr(expected, part))
 
 
 def test_an_empty_bank_refuses_a_read(here, tmp_path):

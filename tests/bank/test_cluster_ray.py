@@ -1,10 +1,13 @@
 """The bank over a cluster on Ray itself: one engine for the module, joined by its address."""
 
 import os
+import re
 import signal
+import textwrap
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from attractor.read import Read, separation_from, similarity_from
 
 ray = pytest.importorskip("ray", reason="a bank over a cluster needs Ray (extra ray)")
 
-pytestmark = pytest.mark.slow  # every start of Ray and of its workers; the example of ClusterBank starts it in each run
+pytestmark = pytest.mark.slow  # every start of Ray and of its workers
 
 EUCLIDEAN = ["softmax", "top-k", "sparsemax", "entmax"]
 DOT = ["exponential", "polynomial", "rectified-polynomial", "identity"]
@@ -125,8 +128,24 @@ def test_a_worker_uses_one_thread_at_the_priority_of_its_parent(banks):
     assert (threads, priority) == (1, os.nice(0))
 
 
-def test_the_engine_that_is_there_is_used(banks):
-    assert engine(None) is ray and ray.is_initialized()
+def test_the_engine_that_is_there_is_used(cluster, banks):
+    assert engine(None) is engine(cluster.address) is ray and ray.is_initialized()
+    with pytest.raises(ValueError, match="address must be that of the engine"):
+        engine("192.0.2.250:1")
+
+
+def test_what_the_documentation_shows_runs(banks, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shown = textwrap.dedent(ClusterBank.__doc__.partition("::\n")[2])
+    names = {"ClusterBank": ClusterBank, "DenseMemory": DenseMemory, "torch": torch}
+    exec(shown, names)
+    assert names["ids"].tolist() == [0, 1, 2] and names["recalled"].index.tolist() == [0]
+    page = (Path(__file__).parents[2] / "docs" / "scale.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    assert names["recalled"].index.tolist() == [0, 1]
+    names["memory"].bank.close()
 
 
 def test_a_memory_over_a_cluster_comes_back_from_its_folder(banks, tmp_path):

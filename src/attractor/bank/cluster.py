@@ -6,11 +6,16 @@ folds it over its rows, and the partials are merged here as those of blocks are.
 
 A worker that is lost is started again, reads its shard from disk, and answers what it was asked; the caller only waits. What the
 workers and the process that asks send each other is trusted: let nobody else reach the engine's ports.
+
+The engine may carry out a call twice, and a second time after calls that came later. So no append is asked for before every shard
+has answered the last one, or has been given up; a shard has one worker at a time; and reads go only forward.
 """
 
 from __future__ import annotations
 
 import os
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -23,13 +28,16 @@ import torch
 from torch import Tensor, nn
 
 from attractor.bank.base import Bank, Metadata
-from attractor.bank.cluster_manifest import FILE, ClusterManifest
+from attractor.bank.cluster_manifest import ClusterManifest
 from attractor.bank.cluster_shard import Shard
 from attractor.bank.serial import path_from, savable
 from attractor.bank.store import to_entries
 from attractor.read import Block, Partial, Read
 from attractor.read.separation import Tempered
 from attractor.validation import check_count, check_ids, shorten
+
+LARGEST_LISTED = 2**24
+"""Rows of which a sample is drawn from the list of all ids, as in other banks; of more, it is drawn by id."""
 
 
 @savable("cluster")
@@ -46,32 +54,32 @@ class ClusterBank(Bank):
 
     Raises:
         ImportError: Ray is not installed.
-        ValueError: no bank there, another `dim` or number of workers, or a folder with something else.
+        ValueError: no bank there, another `dim` or number of workers, a folder with something else, or another address than that of
+            the engine that this process uses already.
         TimeoutError: another process or object has the bank open.
 
     An append counts on all shards or on none, also where this process dies; so does its answer. A `forget` that is interrupted
-    may have removed some of its rows.
+    may have removed some of its rows. Threads may share a bank; their calls take turns. A memory that was saved finds its bank by
+    the path and takes the engine that the process uses.
 
-    Example:
-        >>> import tempfile
-        >>> folder = tempfile.TemporaryDirectory()
-        >>> with ClusterBank(f"{folder.name}/faces", 3, workers=2) as bank:
-        ...     bank.append(torch.eye(3)).tolist(), len(bank)
-        ([0, 1, 2], 3)
-        >>> folder.cleanup()
+    Example (`tests/bank/test_cluster_ray.py` runs it; the first bank of a process starts the engine)::
+
+        with ClusterBank("faces", 3, workers=2) as bank:
+            ids = bank.append(torch.eye(3))
+            memory = DenseMemory(bank=bank)
+            recalled = memory.recall(torch.tensor([[0.9, 0.1, 0.0]]))
     """
 
     def __init__(self, path: str | Path, dim: int | None = None, *, workers: int | None = None, address: str | None = None):
         self.path = Path(path).absolute()
         dim, workers = (None if one is None else check_count(name, one) for name, one in (("dim", dim), ("workers", workers)))
         self._ray = engine(address)
-        if workers is None and not (self.path / FILE).exists():
-            workers = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
-        self._manifest = ClusterManifest(self.path, dim, workers)
+        processors = max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        self._manifest = ClusterManifest(self.path, dim, workers, processors)
         self.dim = self._manifest.state.dim
         self._count: int | None = None
-        actor = self._ray.remote(max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")(Shard)
-        self._workers = [actor.remote(self.path / f"shard-{shard:04d}", self.dim) for shard in range(self.workers)]
+        self._turn = threading.RLock()
+        self._workers = self._started()
 
     @property
     def workers(self) -> int:
@@ -94,19 +102,29 @@ class ClusterBank(Bank):
     def device(self) -> torch.device:
         return torch.device("cpu")
 
+    def append(self, patterns: Tensor, values: Tensor | None = None, metadata: Sequence[Metadata | None] | None = None) -> Tensor:
+        """Store rows and return their ids `(n,)`; once they are returned, the rows are on disk. See `Bank.append`."""
+        with self._turn:  # two that count from the same ends would each drop the rows of the other
+            return super().append(patterns, values, metadata)
+
+    def forget(self, ids: Tensor) -> None:
+        """Remove the rows with these `ids`; the files keep them until `compact()` erases them. See `Bank.forget`."""
+        with self._turn:
+            super().forget(ids)
+
     def fold(self, read: Read) -> Partial:
         learned = read.similarity.tensors().values()
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (read.cues, *learned)):
             raise ValueError("a read over a cluster has no gradients: use torch.no_grad(), or a bank in this process")
         question = self._ray.put(in_memory_of_all(read))
-        answers = self._ask_all("fold", lambda shard: (question, self._ends[shard], shard, self.workers))
+        answers = self._ask_all("fold", lambda shard, end: (question, end, shard, self.workers))
         partials = [answer for answer in answers if answer is not None]
         return reduce(read.merge, partials) if partials else read.fold(())
 
     def positions(self, ids: Tensor) -> Tensor:
         ids = check_ids("ids", ids)
         bounds = torch.cat([ids, ids + 1])
-        below = self._ask_all("below", lambda shard: (first_at(bounds, shard, self.workers), self._ends[shard]))
+        below = self._ask_all("below", lambda shard, end: (first_at(bounds, shard, self.workers), end))
         place, after = sum(below, torch.zeros_like(bounds)).chunk(2) if len(ids) else (ids, ids)
         unknown = ids[after <= place]
         if len(unknown):
@@ -114,22 +132,40 @@ class ClusterBank(Bank):
         return place
 
     def contains(self, patterns: Tensor) -> Tensor:
-        found = self._ask_all("contains", lambda shard: (patterns, self._ends[shard]))
-        return torch.stack(found).any(0)
+        wanted = patterns.detach().cpu()
+        found = self._ask_all("contains", lambda _, end: (wanted, end))
+        return torch.stack(found).any(0).to(patterns.device)
+
+    def sample(self, count: int, seed: int = 0) -> Block:
+        if len(self) <= max(LARGEST_LISTED, 2 * check_count("count", count)):
+            return super().sample(count, seed)
+        generator, limit = torch.Generator().manual_seed(seed), max(self._ends) * self.workers
+        drawn: dict[int, None] = {}
+        while len(drawn) < count:
+            some = torch.randint(limit, (2 * count,), generator=generator)
+            for places, held in self._ask_owners("holds", some):
+                some[places[~held]] = -1
+            drawn |= dict.fromkeys(some[some >= 0].tolist())
+        return self.get(torch.tensor(list(drawn)[:count]).sort().values)
 
     def blocks(self, rows: int) -> Iterator[Block]:
         ids = self.ids()
-        return (self._gather(part) for part in ids.split(rows) if len(ids))
+        return (self.get(part) for part in ids.split(rows) if len(ids))
 
     def get(self, ids: Tensor) -> Block:
-        self.positions(ids)
-        return self._gather(check_ids("ids", ids))
+        ids = check_ids("ids", ids)
+        patterns = torch.empty(len(ids), self.dim, dtype=self.dtype)
+        values = None if self.value_dim is None else torch.empty(len(ids), self.value_dim, dtype=self.dtype)
+        for places, block in self._about("get", ids):
+            patterns[places] = block.patterns
+            if values is not None:
+                values[places] = block.values
+        return Block(ids, patterns, values)
 
     def metadata(self, ids: Tensor) -> list[dict[str, Any] | None]:
-        self.positions(ids)
         ids = check_ids("ids", ids)
         entries: list[dict[str, Any] | None] = [None] * len(ids)
-        for places, found in self._ask_owners("metadata", ids):
+        for places, found in self._about("metadata", ids):
             for place, entry in zip(places.tolist(), found, strict=True):
                 entries[place] = entry
         return entries
@@ -142,14 +178,16 @@ class ClusterBank(Bank):
         return self._all_ids("lost")
 
     def compact(self) -> None:
-        self._ask_all("compact", lambda shard: ())
+        with self._turn:
+            self._ask_all("compact", lambda *_: ())
 
     def close(self) -> None:
-        """Let the workers go. The engine stays for other banks of this process."""
-        for worker in self._workers:
-            self._ray.kill(worker)
-        self._workers = []
-        self._manifest.close()
+        """Let the workers go, after what they are at. The engine stays for other banks of this process."""
+        with self._turn:
+            workers, self._workers = self._workers, []
+            self._manifest.close()
+            for worker in workers if self._ray.is_initialized() else ():
+                self._ray.kill(worker)
 
     def __enter__(self) -> Self:
         return self
@@ -165,9 +203,10 @@ class ClusterBank(Bank):
         return cls(folder / settings["path"])
 
     def __len__(self) -> int:
-        if self._count is None:
-            self._count = sum(self._ask_all("count", lambda shard: (self._ends[shard],)))
-        return self._count
+        with self._turn:
+            if self._count is None:
+                self._count = sum(self._ask_all("count", lambda _, end: (end,)))
+            return self._count
 
     @property
     def _ends(self) -> tuple[int, ...]:
@@ -175,24 +214,25 @@ class ClusterBank(Bank):
 
     def _append(self, patterns: Tensor, values: Tensor | None, metadata: Sequence[Metadata | None] | None) -> Tensor:
         to_entries(metadata)  # a shard would name its own row where an entry is no JSON
+        entries = None if metadata is None else [None if entry is None else dict(entry) for entry in metadata]
+        ends = wanted = self._ends
 
-        def part(shard: int, places: Tensor) -> tuple[int, Tensor, Tensor | None, list[Metadata | None] | None]:
-            entries = None if metadata is None else [metadata[place] for place in places.tolist()]
-            return self._ends[shard], patterns[places], None if values is None else values[places], entries
+        def part(shard: int, places: Tensor) -> tuple[Any, ...]:
+            some = None if entries is None else [entries[place] for place in places.tolist()]
+            return ends[shard], wanted[shard], patterns[places], None if values is None else values[places], some
 
-        wanted = self._ends
         while True:
             ids = lowest_free(wanted, len(patterns))
             owners = [(shard, (ids % self.workers == shard).nonzero().flatten()) for shard in range(self.workers)]
-            owners = [(shard, places) for shard, places in owners if len(places)]
-            parts = dict(owners)
-            firsts = dict(zip(parts, self._ask("append", {shard: part(shard, parts[shard]) for shard in parts}), strict=True))
+            parts = {shard: places for shard, places in owners if len(places)}
+            asked = {shard: part(shard, places) for shard, places in parts.items()}
+            firsts = dict(zip(parts, self._ask("append", asked, to_the_end=True), strict=True))
             reached = tuple(firsts[one] + len(parts[one]) if one in parts else end for one, end in enumerate(wanted))
             if all(firsts[shard] == wanted[shard] for shard in parts):
                 break
             # a shard has given ids to an append that was not finished: these rows go in again, behind those
             wanted = reached
-        kept = tuple(reached[shard] if shard in parts else end for shard, end in enumerate(self._ends))
+        kept = tuple(reached[shard] if shard in parts else end for shard, end in enumerate(ends))
         value_dim = None if values is None else values.shape[1]
         state = self._manifest.state
         self._manifest.commit(replace(state, ends=kept, version=state.version + 1, dtype=patterns.dtype, value_dim=value_dim))
@@ -209,40 +249,57 @@ class ClusterBank(Bank):
         return self.dtype is not None
 
     def _all_ids(self, method: str) -> Tensor:
-        found = self._ask_all(method, lambda shard: (self._ends[shard],))
-        return torch.cat([self._naming(shard)(ids) for shard, ids in enumerate(found)]).sort().values
+        found = self._ask_all(method, lambda _, end: (end,))
+        return torch.cat([ids * self.workers + shard for shard, ids in enumerate(found)]).sort().values
 
-    def _gather(self, ids: Tensor) -> Block:
-        patterns = torch.empty(len(ids), self.dim, dtype=self.dtype)
-        values = None if self.value_dim is None else torch.empty(len(ids), self.value_dim, dtype=self.dtype)
-        for places, block in self._ask_owners("get", ids):
-            patterns[places] = block.patterns
-            if values is not None:
-                values[places] = block.values
-        return Block(ids, patterns, values)
+    def _about(self, method: str, ids: Tensor) -> list[tuple[Tensor, Any]]:
+        """What the owners of stored `ids` answer about theirs, each with the places of these among `ids`.
 
-    def _naming(self, shard: int) -> Callable[[Tensor], Tensor]:
-        return lambda ids: ids * self.workers + shard
+        Raises:
+            ValueError: an id is not stored.
+        """
+        answers = self._ask_owners(method, ids)
+        unknown = [ids[places[~held]] for places, (held, _) in answers if not bool(held.all())]
+        if unknown:
+            raise ValueError(f"ids must be stored, unknown: {shorten(torch.cat(unknown).tolist())}")
+        return [(places, answer) for places, (_, answer) in answers]
 
     def _ask_owners(self, method: str, ids: Tensor) -> list[tuple[Tensor, Any]]:
         """What the owners of `ids` answer about theirs, each with the places of these among `ids`."""
-        places = {shard: (ids % self.workers == shard).nonzero().flatten() for shard in range(self.workers)}
-        places = {shard: some for shard, some in places.items() if len(some)}
-        answers = self._ask(method, {shard: (ids[some] // self.workers,) for shard, some in places.items()})
-        return list(zip(places.values(), answers, strict=True))
+        owners = [(ids % self.workers == shard).nonzero().flatten() for shard in range(self.workers)]
+        places = {shard: some for shard, some in enumerate(owners) if len(some)}
+        with self._turn:
+            asked = {shard: (ids[some] // self.workers, self._ends[shard]) for shard, some in places.items()}
+            return list(zip(places.values(), self._ask(method, asked), strict=True))
 
-    def _ask_all(self, method: str, arguments: Callable[[int], tuple[Any, ...]]) -> list[Any]:
-        return self._ask(method, {shard: arguments(shard) for shard in range(self.workers)})
+    def _ask_all(self, method: str, arguments: Callable[[int, int], tuple[Any, ...]]) -> list[Any]:
+        """What each shard answers, given the arguments for its number and its end."""
+        with self._turn:  # the ends of all are of one moment
+            return self._ask(method, {shard: arguments(shard, end) for shard, end in enumerate(self._ends)})
 
-    def _ask(self, method: str, arguments: dict[int, tuple[Any, ...]]) -> list[Any]:
-        """What the shards answer, in the order of `arguments`."""
+    def _ask(self, method: str, arguments: dict[int, tuple[Any, ...]], *, to_the_end: bool = False) -> list[Any]:
+        """What the shards answer, in the order of `arguments`; where `to_the_end`, nothing is still going on after a failure."""
         if not self._workers:
             raise ValueError(f"the bank at {self.path} is closed")
         asked = [getattr(self._workers[shard], method).remote(*given) for shard, given in arguments.items()]
+        if to_the_end:
+            try:
+                self._ray.wait(asked, num_returns=len(asked))
+            except BaseException:
+                # what was asked could still be carried out, after what is asked next
+                for worker in self._workers:
+                    self._ray.kill(worker)
+                self._workers = self._started()
+                raise
         try:
             return self._ray.get(asked)
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from error
+
+    def _started(self) -> list[Any]:
+        """A worker for each shard."""
+        actor = self._ray.remote(max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")(Shard)
+        return [actor.remote(self.path / f"shard-{shard:04d}", self.dim) for shard in range(self.workers)]
 
 
 def engine(address: str | None) -> Any:
@@ -250,16 +307,37 @@ def engine(address: str | None) -> Any:
 
     Raises:
         ImportError: Ray is not installed.
+        ValueError: this process is connected already, to another cluster than that at `address`.
     """
     try:
         import ray
     except ImportError as error:
-        raise ImportError("a bank over a cluster needs Ray: pip install 'attractor[ray]'") from error
-    if not ray.is_initialized():
-        # Ray would run its workers at niceness 15, behind everything else that the machine does
-        os.environ.setdefault("RAY_worker_niceness", "0")
-        ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False)
+        raise ImportError("a cluster needs Ray: pip install 'attractor[ray]'") from error
+    if ray.is_initialized():
+        running = ray.get_runtime_context().gcs_address
+        if address is not None and not leads_to(address, running):
+            raise ValueError(f"address must be that of the engine that this process uses already, {running}, got {address!r}")
+        return ray
+    # Ray would run its workers at niceness 15, behind everything else that the machine does
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    if address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # its ports are open to the network
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False)
     return ray
+
+
+def leads_to(address: str, running: str) -> bool:
+    """Whether `address` may be that of the engine at `running`, `"host:port"`; a name for another protocol is taken on trust."""
+    host, separator, port = address.rpartition(":")
+    if not separator or "://" in address:
+        return True
+    try:
+        number = socket.gethostbyname(host)
+    except OSError:
+        return False
+    there, _, its_port = running.rpartition(":")
+    return port == its_port and (number == there or number.startswith("127."))
 
 
 def lowest_free(ends: Sequence[int], count: int) -> Tensor:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from attractor.bank.segments import sync_folder
+
 FILE = "cluster.db"
-FORMAT = 1
+FORMAT = 2
 APPLICATION_ID = int.from_bytes(b"attc", "big")
 SECONDS_TO_WAIT = 1.0
 """For a process that is just ending."""
@@ -49,26 +52,27 @@ class State:
 
 
 class ClusterManifest:
-    """The manifest in the folder `path`; where there is none, a new one over `shards` shards.
+    """The manifest in the folder `path`; where there is none, a new one over `shards` shards, or else as many as `usual`.
 
     It belongs to one object at a time, until that is closed or its process dies.
 
     Raises:
-        ValueError: no bank there and no `dim`, another `dim` or number of shards, something else than a bank, a newer format.
+        ValueError: no bank there and no `dim`, another `dim` or number of shards, something else than a bank, a damaged one, a
+            newer format.
         TimeoutError: another object or process has it open.
     """
 
-    def __init__(self, path: Path, dim: int | None, shards: int | None):
+    def __init__(self, path: Path, dim: int | None, shards: int | None, usual: int):
         self.file = path / FILE
         if not self.file.exists():
-            if dim is None or shards is None:
+            if dim is None:
                 raise ValueError(f"path must hold a bank over a cluster, there is no {self.file}; give dim to make a new one")
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise ValueError(f"path must be new or hold a bank over a cluster, got {path}")
             path.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(self.file, timeout=SECONDS_TO_WAIT, isolation_level=None, check_same_thread=False)
         try:
-            self.state = self._open(dim, shards)
+            self.state = self._open(dim, shards, usual)
         except BaseException:
             self.close()
             raise
@@ -80,7 +84,7 @@ class ClusterManifest:
             OSError: the disk fails or is full.
         """
         try:
-            self._connection.execute("UPDATE bank SET state = ?", (state.to_json(),))
+            self._connection.execute("UPDATE bank SET state = ?, crc = ?", with_checksum(state))
         except sqlite3.OperationalError as error:
             raise OSError(f"{self.file}: {error}") from error
         self.state = state
@@ -88,32 +92,60 @@ class ClusterManifest:
     def close(self) -> None:
         self._connection.close()
 
-    def _open(self, dim: int | None, shards: int | None) -> State:
+    def _open(self, dim: int | None, shards: int | None, usual: int) -> State:
         try:
             # the lock of the first statement that writes is kept until the connection is closed
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("BEGIN EXCLUSIVE")
-            if self._pragma("application_id") == 0 and dim is not None and shards is not None:
-                self._connection.execute("CREATE TABLE bank (state TEXT NOT NULL)")
-                self._connection.execute("INSERT INTO bank VALUES (?)", (State(dim, (0,) * shards).to_json(),))
+            if self._is_blank() and dim is not None:
+                self._connection.execute("CREATE TABLE bank (state TEXT NOT NULL, crc INTEGER NOT NULL)")
+                self._connection.execute("INSERT INTO bank VALUES (?, ?)", with_checksum(State(dim, (0,) * (shards or usual))))
                 self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 self._connection.execute(f"PRAGMA user_version = {FORMAT}")
             application, version = self._pragma("application_id"), self._pragma("user_version")
+            if application == APPLICATION_ID and version == 1:
+                self._migrate()
             self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 raise TimeoutError(f"{self.file} is open in another process or bank object") from error
             raise ValueError(f"path must hold a bank over a cluster, {self.file} cannot be read: {error}") from error
+        sync_folder(self.file.parent)
+        sync_folder(self.file.parent.parent)
         if application != APPLICATION_ID:
             raise ValueError(f"path must hold a bank over a cluster, {self.file} is another SQLite file or was never finished")
         if version > FORMAT:
             raise ValueError(f"{self.file} has format {version}, this version of attractor reads up to {FORMAT}")
-        state = State.from_json(self._connection.execute("SELECT state FROM bank").fetchone()[0])
+        text, crc = self._connection.execute("SELECT state, crc FROM bank").fetchone()
+        if checksum(text) != crc:
+            raise ValueError(f"{self.file} is damaged: its record differs from what was written")
+        state = State.from_json(text)
         for name, given, stored in (("dim", dim, state.dim), ("workers", shards, len(state.ends))):
             if given is not None and given != stored:
                 raise ValueError(f"{name} must be that of the bank at {self.file.parent}, {stored}, got {given}")
         return state
 
+    def _migrate(self) -> None:
+        """Give a bank of format 1, which kept no checksum, one."""
+        (text,) = self._connection.execute("SELECT state FROM bank").fetchone()
+        self._connection.execute("ALTER TABLE bank ADD COLUMN crc INTEGER NOT NULL DEFAULT 0")
+        self._connection.execute("UPDATE bank SET crc = ?", (checksum(text),))
+        self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def _is_blank(self) -> bool:
+        """Whether the file was never finished, or never begun."""
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        return tables == 0 and self._pragma("application_id") == 0
+
     def _pragma(self, name: str) -> int:
         return self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def with_checksum(state: State) -> tuple[str, int]:
+    text = state.to_json()
+    return text, checksum(text)
+
+
+def checksum(text: str) -> int:
+    return zlib.crc32(text.encode())
