@@ -1,8 +1,8 @@
 """The measurements of paper 11, with a tiny model in the place of the real one."""
 
+import gc
 import math
-import subprocess
-import sys
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,6 +14,7 @@ from language.tiny_models import tiny
 from language.tiny_tokenizer import prose, tokenizer
 
 from attractor.data import DataUnavailableError, LanguageModel
+from attractor.language.camelot.session import Session
 from attractor.papers import paper_module
 from attractor.papers.figures import Chart
 from attractor.papers.p11_camelot import cost, documents, learning, mechanism, reproduction, ways
@@ -122,6 +123,11 @@ def test_run_gives_a_row_for_each_claim_and_the_curve(stand_in, monkeypatch):
     assert isinstance(chart, Chart) and len(chart.series) == 8 and all(len(one.y) == 3 for one in chart.series)
 
 
+def test_memory_is_measured_in_a_process_of_its_own():
+    assert mechanism.in_a_fresh_process(os.getpid) != os.getpid()
+
+
+@pytest.mark.usefixtures("one_process")
 def test_smoke_measures_the_mechanism_and_says_why_not_the_rest():
     size = replace(SIZES["smoke"], flat=1280)
     rows = [row for part in reproduction.parts(size) for row in part.measure(0, quiet).rows]
@@ -154,32 +160,30 @@ def test_a_leak_is_seen(monkeypatch):
     assert CAUSAL.judge(mechanism.leak(model, ids, "paper")) is False
 
 
-KEEPS_ALL = """
-import torch
-from attractor.language.camelot.session import Session
-from attractor.papers.p11_camelot import mechanism, ways
+def test_what_keeps_all_tokens_is_told_from_what_does_not(monkeypatch):
+    """By the tensors that are held, in the place of the memory of the process."""
+    monkeypatch.setattr(mechanism, "resident", held)
+    assert mechanism.resident_growth(5120, 0) < 0.1
+    kept, logits = [], Session.logits
 
-model, kept, logits = ways.tiny_model(0, mechanism.WIDE), [], Session.logits
-print(mechanism.resident_growth(12_800, 0))
+    def keeping(session, ids):
+        kept.append(torch.ones(mechanism.cache_bytes(session.camelot.model, ids.shape[1]) // 4))
+        return logits(session, ids)
 
-def keeping(session, ids):
-    kept.append(torch.ones(mechanism.cache_bytes(model, ids.shape[1]) // 4))
-    return logits(session, ids)
-
-Session.logits = keeping
-print(mechanism.resident_growth(12_800, 0))
-"""
+    monkeypatch.setattr(Session, "logits", keeping)
+    grown = mechanism.resident_growth(5120, 0)
+    assert grown > 0.9 and RESIDENT.judge(grown) is False
 
 
-def test_a_process_that_keeps_all_tokens_is_seen():
-    """And told from one that does not, which gains a few megabytes by chance however long the text.
+def held():
+    tensors = (one for one in gc.get_objects() if type(one) is torch.Tensor)
+    return sum({one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}.values())
 
-    In a process of its own: one that has freed much before takes that again, and gains nothing.
-    """
-    told = subprocess.run([sys.executable, "-c", KEEPS_ALL], capture_output=True, text=True, check=True).stdout
-    flat, grown = map(float, told.split())
-    assert flat < 0.4
-    assert grown > 0.8 and RESIDENT.judge(grown) is False
+
+def test_memory_of_the_process_grows_by_what_is_allocated():
+    before = mechanism.resident()
+    block = torch.ones(16_000_000)
+    assert mechanism.resident() - before > 0.9 * block.nbytes
 
 
 def results(losses):

@@ -27,6 +27,7 @@ from attractor.papers.parts import at_most
 
 pytest.importorskip("accelerate")
 pytest.importorskip("sklearn")
+LEARNED, TESTED = 60, 20
 
 
 @pytest.fixture(autouse=True)
@@ -44,15 +45,14 @@ def quiet(done):
 def few(monkeypatch):
     """Small random images in the place of MNIST, and few iterations."""
     generator = torch.Generator().manual_seed(0)
-    images = ImageSet(torch.rand(260, 784, generator=generator) * torch.linspace(0, 1, 784), (1, 28, 28), "noise")
+    images = ImageSet(torch.rand(LEARNED + TESTED, 784, generator=generator) * torch.linspace(0, 1, 784), (1, 28, 28), "noise")
     monkeypatch.setattr(completion_models, "load", lambda name: images)
     for data in ("digits", "mnist"):
-        monkeypatch.setitem(completion_models.SPLITS, data, (200, 60))
+        monkeypatch.setitem(completion_models.SPLITS, data, (LEARNED, TESTED))
     for module in (completion, completion_models):
         monkeypatch.setattr(module, "WATCHED", 6)
-    monkeypatch.setattr(
-        completion_models, "ImageCompletion", lambda *given, **options: ImageCompletion(*given, **options | {"iterations": 2})
-    )
+    short = {"iterations": 2, "batch_size": 16}
+    monkeypatch.setattr(completion_models, "ImageCompletion", lambda *given, **options: ImageCompletion(*given, **options | short))
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_digits_are_completed_better_than_by_the_mean_image_in_a_minute():
 
 
 def test_every_claim_gets_its_row_and_both_figures_are_made(few):
-    measured = measure_completion(replace(SMOKE, mnist=60, trainings=2), 0, quiet)
+    measured = measure_completion(replace(SMOKE, mnist=TESTED, trainings=2), 0, quiet)
     assert [row.claim for row in measured.rows] == list(CLAIMS)
     assert all(row.measured is not None for row in measured.rows)
     rows = {row.claim: row for row in measured.rows}
@@ -80,14 +80,14 @@ def test_every_claim_gets_its_row_and_both_figures_are_made(few):
 
 
 def test_same_seed_same_result(few):
-    one, two, other = (completion_models.learn("mnist", ENERGY, 2, 60, seed) for seed in (3, 3, 4))
+    one, two, other = (completion_models.learn("mnist", ENERGY, 2, TESTED, seed) for seed in (3, 3, 4))
     assert [one[name] == two[name] for name in ("error", "rise", "pictures")] == [True] * 3
     assert one["error"] != other["error"]
 
 
 def test_errors_by_step_are_those_of_models_with_so_many_steps(few):
-    train, test = completion_models.split_of("mnist", 60, 0)
-    model, masks = completion_models.model_of(ENERGY, train, 0), completion_models.masks_of(60)
+    train, test = completion_models.split_of("mnist", TESTED, 0)
+    model, masks = completion_models.model_of(ENERGY, train, 0), completion_models.masks_of(TESTED)
     found = completion_models.errors_by_step(model, test.images, masks, 6)
     for steps in (1, 6):
         wanted = masked_error(model(test.images, masks.hidden, steps=steps), test.images, masks.scored, 7)
@@ -95,22 +95,23 @@ def test_errors_by_step_are_those_of_models_with_so_many_steps(few):
 
 
 def test_fillings_see_the_visible_patches_only(few, monkeypatch):
-    found = completion_models.fillings("mnist", 60, 0)
+    found = completion_models.fillings("mnist", TESTED, 0)
     assert set(found) == {"mean image", "visible mean", "harmonic in-painting", "nearest neighbour"}
-    true, masks = completion_models.nearest_neighbour, completion_models.masks_of(60)
+    true, masks = completion_models.nearest_neighbour, completion_models.masks_of(TESTED)
     seen = []
     monkeypatch.setattr(
         completion_models, "nearest_neighbour", lambda *given, known: seen.append(known) or true(*given, known=known)
     )
-    assert completion_models.fillings("mnist", 60, 0) == found
-    assert seen[0].shape == (60, 784) and seen[0].double().mean() == 0.5
-    pixels = completion_models.model_of(ENERGY, completion_models.split_of("mnist", 60, 0)[0], 0).pixels(masks.hidden).flatten(1)
+    assert completion_models.fillings("mnist", TESTED, 0) == found
+    assert seen[0].shape == (TESTED, 784) and seen[0].double().mean() == 0.5
+    train, _ = completion_models.split_of("mnist", TESTED, 0)
+    pixels = completion_models.model_of(ENERGY, train, 0).pixels(masks.hidden).flatten(1)
     assert torch.equal(seen[0], ~pixels)
 
 
 def test_the_mean_image_is_that_of_the_images_for_learning(few):
-    train, test = completion_models.split_of("mnist", 60, 0)
-    masks, found = completion_models.masks_of(60), completion_models.fillings("mnist", 60, 0)["mean image"]
+    train, test = completion_models.split_of("mnist", TESTED, 0)
+    masks, found = completion_models.masks_of(TESTED), completion_models.fillings("mnist", TESTED, 0)["mean image"]
     errors = [
         float(masked_error(one.images.mean(0).expand_as(test.images), test.images, masks.scored, 7).mean()) for one in (train, test)
     ]
@@ -118,7 +119,7 @@ def test_the_mean_image_is_that_of_the_images_for_learning(few):
 
 
 def test_models_without_a_term_lack_it_and_are_trained_as_the_whole_one(few):
-    train, _ = completion_models.split_of("mnist", 60, 0)
+    train, _ = completion_models.split_of("mnist", TESTED, 0)
     blocks = {kind: completion_models.model_of(kind, train, 0).block for kind in (ENERGY, NO_ATTENTION, NO_MEMORY)}
     assert [(block.attention, block.memories) for block in blocks.values()] == [(True, 256), (False, 256), (True, 0)]
     assert {block.step_size for block in blocks.values()} == {RECIPES[ENERGY].step_size}
@@ -133,7 +134,7 @@ def test_a_model_learns_at_its_rate(few, monkeypatch):
         return true(*given, learning_rate=learning_rate, **options)
 
     monkeypatch.setattr(completion_models, "ImageCompletion", spy)
-    train, _ = completion_models.split_of("mnist", 60, 0)
+    train, _ = completion_models.split_of("mnist", TESTED, 0)
     monkeypatch.setitem(RECIPES, ENERGY, Recipe(0.5, 0.3))
     monkeypatch.setitem(RECIPES, LOOPED, Recipe(0.25, None))
     models = [completion_models.trained(kind, train, 2, 0) for kind in (ENERGY, LOOPED)]
@@ -141,7 +142,7 @@ def test_a_model_learns_at_its_rate(few, monkeypatch):
 
 
 def test_recipes_are_chosen_on_images_for_learning_alone(few, monkeypatch):
-    train, _ = completion_models.split_of("mnist", 60, 0)
+    train, _ = completion_models.split_of("mnist", TESTED, 0)
     fitted, scored = [], []
     true_trained, true_errors = completion_models.trained, completion_models.errors_by_step
     monkeypatch.setattr(
@@ -151,7 +152,7 @@ def test_recipes_are_chosen_on_images_for_learning_alone(few, monkeypatch):
         completion_models, "errors_by_step", lambda model, images, *rest: scored.append(images) or true_errors(model, images, *rest)
     )
     completion_models.validation_error("mnist", ENERGY, 1e-3, 0.1, 2, 0)
-    assert torch.equal(torch.cat([fitted[0], scored[0]]), train.images) and len(scored[0]) == 40
+    assert torch.equal(torch.cat([fitted[0], scored[0]]), train.images) and len(scored[0]) == LEARNED // 5
     errors = {choice: 1.0 + place for place, choice in enumerate(CHOICES)} | {(ENERGY, 6e-3, 1.0): 0.5, (LOOPED, 1.2e-2, None): 0.1}
     asked = []
 
@@ -169,7 +170,7 @@ def test_a_rise_of_the_energy_is_seen(few, monkeypatch):
 
     true = EnergyTransformer.energy
     monkeypatch.setattr(EnergyTransformer, "energy", lambda self, g, **options: -true(self, g, **options))
-    assert completion_models.learn("mnist", ENERGY, 2, 60, 0)["rise"] > 1e-6
+    assert completion_models.learn("mnist", ENERGY, 2, TESTED, 0)["rise"] > 1e-6
 
 
 @pytest.mark.parametrize("error", [DataUnavailableError("get the files"), ImportError("attractor[train]", name="accelerate")])
@@ -179,7 +180,7 @@ def test_without_data_or_engine_rows_say_what_is_needed(monkeypatch, error):
 
     monkeypatch.setattr(completion, "learn", unavailable)
     monkeypatch.setattr(completion, "fillings", unavailable)
-    rows = measure_completion(replace(SMOKE, mnist=60), 0, quiet).rows
+    rows = measure_completion(replace(SMOKE, mnist=TESTED), 0, quiet).rows
     assert [row.claim for row in rows] == list(CLAIMS)
     assert all(row.measured is None and str(error) in row.note for row in rows if row.claim is not PARAMETERS)
 
