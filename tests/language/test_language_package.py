@@ -19,14 +19,27 @@ def test_an_unknown_name_is_no_attribute():
         language.nothing  # noqa: B018
 
 
-def error_without(module: str) -> str:
-    program = f"import sys; sys.modules[{module!r}] = None; from attractor.language import attach"
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).stderr.splitlines()[-1]
+ERRORS = """
+import sys
+for module in ("safetensors", "transformers"):
+    sys.modules[module] = None
+    try:
+        from attractor.language import attach
+    except ImportError as error:
+        print(f"{type(error).__name__}: {error}")
+    del sys.modules[module]
+"""
 
 
-def test_without_transformers_the_extra_is_named():
-    assert error_without("transformers") == "ImportError: attach needs transformers: pip install 'attractor[language]'"
+@pytest.fixture(scope="module")
+def errors():
+    """What `attach` says without a module that it needs, for each of two."""
+    return subprocess.run([sys.executable, "-c", ERRORS], capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_another_missing_module_is_no_matter_of_the_extra():
-    assert error_without("safetensors").startswith("ModuleNotFoundError: ")
+def test_without_transformers_the_extra_is_named(errors):
+    assert errors[1:] == ["ImportError: attach needs transformers: pip install 'attractor[language]'"]
+
+
+def test_another_missing_module_is_no_matter_of_the_extra(errors):
+    assert errors[0].startswith("ModuleNotFoundError: ") and "attractor[language]" not in errors[0]
