@@ -129,6 +129,41 @@ def test_missing_entries_are_filled_from_the_constraints():
     assert torch.equal(found.patterns, true) and found.converged.all() and found.steps.tolist() == [1] * 50
 
 
+def sums(parts, others, **settings):
+    """A memory of triples `(x, y, x + y)`."""
+    memory = ConstraintMemory(3, clusters=[range(3)], learn="svd", **settings)
+    both = torch.cartesian_prod(torch.tensor(parts), torch.tensor(others))
+    memory.store(torch.cat([both, both.sum(1, keepdim=True)], 1))
+    return memory
+
+
+def test_what_constraints_leave_open_is_filled_near_the_mean():
+    cues, known = torch.tensor([[torch.nan, torch.nan, 7.0]]), torch.tensor([[False, False, True]])
+    found = sums([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]).recall(cues, known)
+    assert found.patterns.tolist() == [[2.0, 5.0, 7.0]] and found.converged.all()
+
+
+def test_filled_entries_stay_within_the_limits():
+    cues, known = torch.tensor([[6.0, 6.0, 0.0]]), torch.tensor([[True, True, False]])
+    found = sums([0.0, 1.0, 2.0], [1.0, 2.0, 4.0], limits=(0, 6)).recall(cues, known)
+    assert found.patterns.tolist() == [[6.0, 6.0, 6.0]] and not found.converged.any()
+
+
+def test_constraints_follow_moments_that_are_loaded():
+    memory, other = sums([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]), ConstraintMemory(3, clusters=[range(3)], learn="svd")
+    other.store(torch.tensor([[1.0, 2.0, 4.0], [3.0, 1.0, 5.0]]))
+    assert len(memory.constraints[0].rows) == len(other.constraints[0].rows) == 1
+    memory.load_state_dict(other.state_dict())
+    assert torch.equal(memory.constraints[0].rows, other.constraints[0].rows)
+
+
+def test_quiet_recalls_end_where_nothing_moves_and_noisy_ones_go_on():
+    strange = torch.randint(0, 7, (10, 120), generator=torch.Generator().manual_seed(0)).float()
+    quiet, noisy = (small().recall(strange, decoder=BitFlipping(noise=noise, rounds=2, sweeps=6)) for noise in (0.0, 0.3))
+    assert not (quiet.converged | noisy.converged).any()
+    assert int(quiet.steps.max()) < 6 and noisy.steps.tolist() == [6] * 10
+
+
 def test_larger_errors_are_undone_step_by_step():
     memory, true = small(), small_patterns(100, 14)
     cues = true.clone()
@@ -158,6 +193,11 @@ def test_order_of_storing_does_not_matter_and_forgetting_is_exact():
         assert torch.equal(left.rows, right.rows)
     with pytest.raises(ValueError, match="patterns must be stored ones"):
         one.forget(torch.full((1, 120), 50.0))
+    pair = ConstraintMemory(2, clusters=[range(2)])
+    pair.store(torch.tensor([[1.0, 1.0], [3.0, 3.0]]))
+    with pytest.raises(ValueError, match="patterns must be stored ones"):
+        pair.forget(torch.full((2, 2), 2.0))
+    assert len(pair) == 2
 
 
 def test_data_that_do_not_fit_are_refused_in_words():
@@ -246,9 +286,10 @@ def test_impossible_decoders_are_refused(settings, words):
         BitFlipping(**settings)
 
 
-def test_silence_within_the_noise_is_warned_of():
+@pytest.mark.parametrize("silence", [0.1, 0.2])
+def test_silence_within_the_noise_is_warned_of(silence):
     with pytest.warns(AttractorWarning, match="fire for ever"):
-        BitFlipping(constraint_noise=0.2, silence=0.1)
+        BitFlipping(constraint_noise=0.2, silence=silence)
 
 
 def test_entries_that_are_no_whole_numbers_or_beyond_the_limits_are_refused():

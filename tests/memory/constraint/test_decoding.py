@@ -79,6 +79,17 @@ def test_noise_lets_a_cluster_correct_two_errors_and_leaves_one():
     assert min(rate(1, noise=noise) for noise in (0.0, 0.3)) >= 0.9
 
 
+def test_a_vote_at_the_threshold_moves_a_neuron():
+    check = Check.of(torch.tensor([[1.0, 0.0]]), 0.5)
+    how = BitFlipping(noise=0.0, threshold=1.0)
+    found, satisfied = correct(check, torch.tensor([[1.0, 0.0]]), how, torch.Generator(), LIMITS)
+    assert satisfied.all() and not found.any()
+
+
+def test_noise_without_bounds_reaches_any_threshold():
+    assert BitFlipping(noise=0.1, threshold=1.5, distribution="gaussian").threshold == 1.5
+
+
 @pytest.mark.parametrize("vote", ["weighted", "winner"])
 def test_other_votes_correct_one_error(vote):
     assert rate(1, noise=0.1, vote=vote, threshold=0.8) > 0.9

@@ -4,6 +4,7 @@ import pytest
 import torch
 from memory.constraint.network import network, patterns, small, small_patterns
 
+from attractor.memory import ConstraintMemory
 from attractor.memory.constraint import Graph, balanced_choices, learn_constraints, random_clusters
 from attractor.memory.constraint.erasures import completed
 
@@ -63,6 +64,11 @@ def test_clusters_are_random_and_every_neuron_is_in_as_many():
     assert [len(members) for members in clusters] == [40] * 50
     assert torch.equal(torch.bincount(torch.cat(clusters)), torch.full((400,), 5))
     assert not torch.equal(clusters[0], random_clusters(400, 50, 5, 1)[0])
+
+
+@pytest.mark.parametrize("dim", [30, 121, 400])
+def test_usual_clusters_have_40_neurons_at_most(dim):
+    assert max(map(len, ConstraintMemory(dim).clusters)) <= 40
 
 
 def test_missing_entries_solve_the_least_squares_nearest_to_the_guess():

@@ -61,6 +61,11 @@ def test_right_neurons_are_disturbed_by_shared_constraints_only():
     assert disturbance_probability(2, shared=1.0, silent=0.5, noise=0.0, threshold=0.95) == pytest.approx(0.125)
 
 
+def test_a_wrong_neuron_disturbs_those_it_shares_constraints_with_and_not_itself():
+    settings = {"constraints": 1, "silent": 0.0, "noise": 0.0, "threshold": 0.95}
+    assert [correction_bound(degrees, 0, **settings) for degrees in ([1], [1, 0], [1, 1])] == [1.0, 1.0, 0.0]
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.2])
 def test_the_bound_of_one_round_is_not_above_the_rate(noise):
     how, generator = BitFlipping(noise=noise, rounds=1), torch.Generator().manual_seed(0)

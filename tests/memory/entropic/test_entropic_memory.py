@@ -51,6 +51,12 @@ def test_it_is_registered():
     assert MEMORIES["entropic"] is EntropicMemory
 
 
+def test_settings_that_are_not_given_are_those_of_the_paper():
+    registers = EntropicMemory(4, 8).registers
+    assert (registers.iota, registers.kappa, registers.xi, registers.sigma, registers.cap) == (0.0, 0.0, 0, 0.025, 1023)
+    assert registers.undefined == "ignore"
+
+
 def test_the_table_and_recognition_are_those_of_the_loop_form():
     memory, patterns = filled(iota=0.6, kappa=0.5, xi=4, cap=9)
     table = np.zeros((12, 5), dtype=int)

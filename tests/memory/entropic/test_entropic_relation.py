@@ -46,7 +46,7 @@ def table_by_hand(patterns, values, n, p, m, q, cap=1023):
     return table
 
 
-def projection_by_hand(table, cue, *, iota=0.0, xi=0):
+def projection_by_hand(table, cue, *, iota=0.0, xi=0, undefined="ignore"):
     n, p, _, q = table.shape
     found = np.zeros((p, q))
     for j in range(p):
@@ -54,6 +54,7 @@ def projection_by_hand(table, cue, *, iota=0.0, xi=0):
             misses, total = 0, 0
             for i in range(n):
                 if cue[i] < 0:
+                    misses += undefined == "miss"
                     continue
                 plane = table[i, j]
                 weight = plane[cue[i], k]
@@ -116,6 +117,37 @@ def test_with_values_of_one_column_and_one_level_it_is_a_register():
     assert relation.recognise(cues.long(), nothing).accepted.tolist() == expected
     for method in METHODS:
         assert relation.recall(cues, method=method).accepted.tolist() == expected
+
+
+@pytest.mark.parametrize("undefined", ["ignore", "miss"])
+def test_a_cue_is_accepted_where_its_projection_is_full_and_strong_enough(undefined):
+    memory, patterns, _ = filled(40, kappa=1.1, xi=1, undefined=undefined)
+    table = memory.weights.numpy()
+    means = (table.sum((2, 3)) / (table > 0).sum((2, 3))).mean(1)
+    cues = torch.cat([patterns[:30], pairs(30, seed=1)[0]])
+    known = torch.rand(cues.shape, generator=torch.Generator().manual_seed(2)) < 0.8
+    known[:, 0] = True
+    found, expected = memory.recall(cues, known, method="random").accepted, []
+    for cue, mask in zip(cues.long().tolist(), known.numpy(), strict=True):
+        codes = [value if here else -1 for value, here in zip(cue, mask, strict=True)]
+        best = projection_by_hand(table, codes, xi=1, undefined=undefined).max(1)
+        asked = means.sum() if undefined == "miss" else means[mask].sum()
+        expected.append(bool((best > 0).all() and best.mean() >= 1.1 * asked))
+    assert found.tolist() == expected and 0 < sum(expected) < 60
+
+
+def test_pairs_are_recognised_where_both_are_defined():
+    memory, patterns, values = filled(40, iota=0.5, xi=4)
+    table = memory.weights.reshape(20, 18).numpy()
+    codes, answers = (each[:25].long() for each in (patterns, values.roll(1, 0)))
+    codes[::2, 1], answers[::3, 2] = -1, -1
+    found = memory.recognise(codes, answers)
+    for row, (a, b) in enumerate(zip(codes.tolist(), answers.tolist(), strict=True)):
+        joint = [-1 if i < 0 or j < 0 else 3 * i + j for i in a for j in b]
+        accepted, misses, weight, _ = loop_form.recognise(table, joint, iota=0.5, xi=4)
+        assert (bool(found.accepted[row]), int(found.misses[row])) == (accepted, misses)
+        assert float(found.weight[row]) == pytest.approx(weight)
+    assert 0 < int(found.accepted.sum()) < 25
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -190,6 +222,18 @@ def test_batches_and_seeds_change_nothing_that_they_should_not():
     other = memory.recall(patterns, generator=torch.Generator().manual_seed(9))
     assert not torch.equal(found.patterns, other.patterns)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_twice_the_wider_side_less_one_are_tested():
+    memory, patterns, _ = filled(60, m=3)
+    found, same, fewer = (memory.recall(patterns, method="sample-and-test", samples=count).patterns for count in (None, 9, 5))
+    assert torch.equal(found, same) and not torch.equal(found, fewer)
+
+
+def test_a_table_may_fill_the_memory_limit():
+    assert EntropicRelation(2, 3, 4, 5, memory_limit=480).weights.numel() * 4 == 480
+    with pytest.raises(ValueError, match="weights need 480"):
+        EntropicRelation(2, 3, 4, 5, memory_limit=479)
 
 
 def test_reversed_it_recalls_patterns_from_values():

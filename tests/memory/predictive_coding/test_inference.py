@@ -119,6 +119,15 @@ def test_small_steps_of_the_user_are_taken_as_given():
     torch.testing.assert_close(found.latents[0], expected)
 
 
+def test_senses_that_move_follow_their_errors_by_their_precision():
+    network = random_network((5,), "identity", dim=12, precisions=[torch.linspace(0.5, 2, 12), 0.7])
+    evidence, start = evidence_of(network, "free"), network.prior_state(6)
+    found = infer(network, Curvature(network), evidence, start, Inference(1, gamma=0.01, way="plain"))
+    errors = evidence.senses - network.predicted_senses(start)
+    expected = evidence.senses - 0.01 * evidence.moves * network.sensory_precision * errors
+    torch.testing.assert_close(found.senses, expected)
+
+
 @pytest.mark.parametrize("settings", [{"steps": 0}, {"gamma": 0.0}, {"gamma": -1.0}, {"way": "fast"}], ids=str)
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):

@@ -82,6 +82,26 @@ def test_each_pattern_comes_once_before_one_comes_again():
     assert not torch.equal(torch.cat(seen[:3]), torch.cat(seen[3:]))
 
 
+def test_the_rate_falls_in_four_stages(monkeypatch):
+    rows, rates, set_rate = patterns(3), [], Training.set_rate
+    monkeypatch.setattr(Training, "set_rate", lambda self, rate: (rates.append(rate), set_rate(self, rate)))
+    fit(fresh(rows), rows, PredictiveLearning(steps=40, rate=1e-2))
+    assert rates == pytest.approx([1e-2, 3e-3, 1e-3, 2e-4])
+
+
+def test_steps_of_inference_follow_the_weights_that_are_learned():
+    rows = patterns()
+    network = fresh(rows)
+    training = Training(network, rows, PredictiveLearning(), 0)
+    training.set_rate(1e-2)
+    before = [float(norm) for norm in training.curvature._norms]
+    for _ in range(60):
+        training.step()
+    after = [float(torch.linalg.matrix_norm(weight, 2)) for weight in network.weights]
+    assert [float(norm) for norm in training.curvature._norms] == pytest.approx(after, rel=0.02)
+    assert before != pytest.approx(after, rel=0.1)
+
+
 def test_learning_that_no_longer_gains_stops_early():
     rows = patterns(2)
     whole = PredictiveLearning(steps=400, rate=1e-2, tolerance=0.0)

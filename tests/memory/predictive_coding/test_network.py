@@ -183,6 +183,12 @@ def test_prior_state_has_no_errors_above_the_senses():
     assert float(errors.energy().max()) < 1e-20
 
 
+def test_tops_are_the_memory_vector_with_noise_of_the_deviation_asked_for(generator):
+    network = random_network((6, 5, 4), "tanh")
+    apart = network.tops(20_000, 0.3, generator) - network.memory_vector
+    assert float(apart.std()) == pytest.approx(0.3, rel=0.02) and float(apart.mean().abs()) < 0.01
+
+
 def test_first_weights_are_uniform_and_the_first_prediction_is_the_mean(generator):
     network = PredictiveNetwork(connected(200, (100,)), "relu", [1.0, 1.0])
     network.reset(generator, torch.full((200,), 0.4))

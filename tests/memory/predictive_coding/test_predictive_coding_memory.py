@@ -9,6 +9,7 @@ import torch
 from attractor.errors import AttractorWarning
 from attractor.memory import Memory, PredictiveCodingMemory
 from attractor.memory.predictive_coding import Convolution, Inference, PredictiveLearning
+from attractor.memory.predictive_coding.reading import Question, planned
 from attractor.testing import check_memory
 
 QUICK = PredictiveLearning(steps=40, rate=1e-2)
@@ -56,6 +57,25 @@ def test_half_a_picture_is_completed(stored):
     assert found.steps.tolist() == [1] * 12 and bool((found.margin > 0).all())
 
 
+def test_held_senses_are_filled_in_one_pass_however_many_are_allowed(stored):
+    memory, rows, _ = stored
+    known = upper_half.expand(12, 64)
+    once, often = memory.recall(rows, known), memory.recall(rows, known, max_steps=5)
+    assert torch.equal(once.patterns, often.patterns) and torch.equal(once.converged, often.converged)
+    assert often.steps.tolist() == [1] * 12
+
+
+def test_complete_cues_take_30_short_passes_and_others_one_whole():
+    senses = torch.zeros(2, 3)
+    complete, held, weighed = Question(senses), Question(senses, senses > 0), Question(senses, None, senses)
+    usual = Inference(300)
+    assert planned(complete, "prediction", None, None, usual) == (30, Inference(50))
+    assert planned(complete, "prediction", None, None, Inference(20)) == (30, Inference(20))
+    assert planned(complete, "prediction", 1, None, usual) == planned(complete, "joint", None, None, usual) == (1, usual)
+    assert planned(held, "prediction", None, None, usual) == planned(weighed, "prediction", None, None, usual) == (1, usual)
+    assert planned(complete, "prediction", 7, usual, Inference(20)) == (7, usual)
+
+
 def test_noise_is_removed(stored):
     memory, rows, ids = stored
     cues = rows + 0.2 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(1))
@@ -88,6 +108,22 @@ def test_confidence_uses_cues_that_are_noisy_and_incomplete(stored):
     other = memory.recall(torch.where(known, cues, 7.0), confidence=0.1 * upper_half.float())
     torch.testing.assert_close(other.patterns, soft.patterns)
     assert not torch.equal(memory.recall(cues, confidence=0.1).patterns, soft.patterns)
+
+
+def test_entries_without_confidence_do_not_count_in_score_and_margin(stored):
+    memory, rows, _ = stored
+    known = upper_half.expand(12, 64)
+    soft, hard = memory.recall(torch.where(known, rows, 7.0), confidence=known.float()), memory.recall(rows, known)
+    assert torch.equal(soft.index, hard.index)
+    torch.testing.assert_close(soft.score, hard.score)
+    torch.testing.assert_close(soft.margin, hard.margin)
+
+
+def test_cues_come_to_rest_to_four_digits_unless_told_otherwise(stored):
+    memory, rows, _ = stored
+    cues = rows + 0.1 * torch.randn(rows.shape, generator=torch.Generator().manual_seed(1))
+    usual, same, rough = (memory.recall(cues, tol=tol).steps for tol in (None, 1e-4, 1e-2))
+    assert torch.equal(usual, same) and bool((rough < usual).any())
 
 
 def test_full_confidence_is_one_pass_over_the_cue(stored):
@@ -153,6 +189,35 @@ def test_senses_without_precision_are_not_learned():
     first.reset(torch.Generator().manual_seed(0))
     assert torch.equal(memory.network.weights[0][32:], first.weights[0][32:])
     assert not torch.equal(memory.network.weights[0][:32], first.weights[0][:32])
+
+
+def test_precisions_of_the_senses_count_whether_there_is_a_mask_or_not():
+    precisions = [torch.linspace(0.1, 2, 64), 1.0, 1.0]
+    memory = PredictiveCodingMemory(64, layers=(16, 8), precisions=precisions, learning=QUICK)
+    memory.store(pictures())
+    everything = torch.ones(12, 64, dtype=torch.bool)
+    torch.testing.assert_close(memory.surprise(pictures(), everything), memory.surprise(pictures()))
+
+
+def test_the_first_prediction_is_the_mean_of_the_patterns():
+    memory = PredictiveCodingMemory(64, layers=(8,), learning=PredictiveLearning(steps=1, rate=1e-9))
+    memory.store(pictures())
+    torch.testing.assert_close(memory.network.biases[0].data, pictures().mean(0), rtol=0, atol=1e-6)
+
+
+def test_what_is_forgotten_leaves_no_trace():
+    memory, other = (PredictiveCodingMemory(64, layers=(8,), learning=PredictiveLearning(steps=5)) for _ in range(2))
+    ids = memory.store(pictures())
+    memory.forget(ids[3:5])
+    other.store(torch.cat([pictures()[:3], pictures()[5:]]))
+    assert torch.equal(memory.network.weights[0], other.network.weights[0])
+
+
+def test_an_empty_memory_starts_from_first_weights_in_any_case():
+    memory, other = (PredictiveCodingMemory(64, layers=(8,), learning=PredictiveLearning(steps=5)) for _ in range(2))
+    memory.store(pictures(), fresh=False)
+    other.store(pictures())
+    assert torch.equal(memory.network.weights[0], other.network.weights[0])
 
 
 def test_convolutions_learn_pictures_too():
@@ -300,8 +365,9 @@ def test_values_are_refused_with_the_way_out():
 
 def test_patterns_of_another_scale_are_warned_of():
     memory = PredictiveCodingMemory(64, layers=(8,), learning=QUICK)
-    with pytest.warns(AttractorWarning, match="from 0 to 255"):
-        memory.store(torch.cat([torch.zeros(1, 64), torch.full((1, 64), 255.0)]))
+    for most in (255.0, 10.5):
+        with pytest.warns(AttractorWarning, match=f"from 0 to {most:g}"):
+            memory.store(torch.cat([torch.zeros(1, 64), torch.full((1, 64), most)]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         PredictiveCodingMemory(64, layers=(8,), learning=QUICK).store(pictures())

@@ -1,5 +1,6 @@
 """The memory by sparse recovery: its contract, what it recalls, and what it says of a cue."""
 
+import warnings
 from functools import partial
 
 import pytest
@@ -88,11 +89,32 @@ def test_missing_entries_are_filled_and_known_ones_stay(code):
     assert bool(found.converged.all())
 
 
+def test_missing_entries_of_patterns_about_a_mean_are_filled(code):
+    patterns = code.draw(90, generator=seeded(1))[1] + 5
+    memory = SparseRecoveryMemory(N, learning=Exact(centre=True))
+    memory.store(patterns)
+    known = torch.rand(90, N, generator=seeded(5)) < 0.75
+    assert torch.allclose(memory.recall(patterns, known).patterns, patterns, atol=1e-5)
+
+
+def test_known_entries_that_contradict_each_other_are_not_said_to_have_converged(code):
+    patterns = code.draw(10, generator=seeded(4))[1]
+    known = torch.rand(10, N, generator=seeded(5)) < 0.75
+    known[:, 0] = True
+    patterns[5:, 0] += 10
+    assert filled(code).recall(patterns, known).converged.tolist() == [True] * 5 + [False] * 5
+
+
 def test_more_missing_entries_than_constraints_are_out_of_reach(code):
-    known = torch.rand(6, N, generator=seeded(5)) < 0.3
+    patterns, missing = code.draw(4, generator=seeded(4))[1], N - R + torch.tensor([0, 0, 1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = filled(code).recall(patterns, torch.arange(N) >= missing[:, None])
+    assert found.in_reach.tolist() == [True, True, False, False]
+    missing[1] += 1
     with pytest.warns(CapacityWarning, match="do not fit"):
-        found = filled(code).recall(code.draw(6, generator=seeded(4))[1], known)
-    assert not bool(found.in_reach.any())
+        found = filled(code).recall(patterns, torch.arange(N) >= missing[:, None])
+    assert found.in_reach.tolist() == [True, False, False, False]
 
 
 def test_a_recalled_pattern_obeys_the_constraints_even_where_it_is_wrong(code):
@@ -194,6 +216,8 @@ def test_tensors_of_another_way_to_learn_are_not_restored(code):
         memory.restore({"basis": torch.zeros(3, N)})
     with pytest.raises(ValueError, match="contents must hold"):
         memory.restore({})
+    with pytest.raises(ValueError, match="factor must have width 120"):
+        memory.restore({"factor": torch.zeros(3, N + 1), "mean": torch.zeros(N)})
     assert len(memory.subspace.dual) == N - R
 
 
@@ -204,6 +228,9 @@ def test_bad_input_is_refused_by_name(code):
         memory.recall(torch.zeros(1, 4))
     with pytest.raises(ValueError, match="errors must be at most the number of constraints, 60, got 61"):
         filled(code, decoder=HardThresholding(61)).recall(torch.ones(1, N, dtype=torch.float64))
+    assert HardThresholding(60).decode(torch.ones(1, N, dtype=torch.float64), filled(code).subspace).errors.shape == (1, N)
+    with pytest.raises(ValueError, match="rank must be below the width of a pattern, 4, got 4"):
+        SparseRecoveryMemory(4, learning=OrthogonalIteration(4)).store(torch.ones(2, 4))
     with pytest.raises(ValueError, match=r"rank must be at most.*59, got 60"):
         filled(code, R - 1, learning=Exact(rank=R)).recall(torch.ones(1, N, dtype=torch.float64))
     with pytest.raises(ValueError, match="floating point"):

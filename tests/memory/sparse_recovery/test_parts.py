@@ -24,7 +24,7 @@ from attractor.memory.sparse_recovery import (
     sparse_rows,
 )
 from attractor.memory.sparse_recovery.expander import agreements
-from attractor.memory.sparse_recovery.iteration import least_squares
+from attractor.memory.sparse_recovery.iteration import iterate, least_squares
 from attractor.memory.sparse_recovery.refinement import refined
 
 
@@ -60,6 +60,11 @@ def test_noisy_data_need_a_rank_or_a_share():
     for bad in (0.0, 1.0, 0, "all"):
         with pytest.raises((ValueError, TypeError), match="rank"):
             dual_rows(noisy, rank=bad)
+
+
+def test_the_rank_of_single_precision_is_counted_to_its_rounding():
+    patterns = LinearCode.gaussian(40, 10, generator=seeded()).draw(200, generator=seeded(1))[1]
+    assert dual_rows(patterns.float()).shape == dual_rows(patterns).shape == (30, 40)
 
 
 @pytest.mark.parametrize("patterns", [torch.zeros(3, 4), torch.zeros(0, 4), torch.full((2, 4), torch.nan), torch.ones(4)])
@@ -202,6 +207,13 @@ def test_denoising_meets_the_conditions_of_its_minimum():
     assert float(gradient[~active].abs().max()) <= 0.3 + 1e-5
 
 
+def test_every_sample_of_an_iteration_ends_with_its_own_last_step():
+    begun = (torch.tensor([0.0, -1.0, -10.0]),)
+    (values,), steps, done = iterate(begun, lambda state: (state[0] + 1,), lambda state: state[0] >= 5, 7, 5)
+    assert values.tolist() == [5.0, 6.0, -3.0]
+    assert steps.tolist() == [5, 7, 7] and done.tolist() == [True, True, False]
+
+
 def test_least_squares_on_a_support_is_that_of_the_normal_equations():
     subspace = Subspace.of_constraints(dual_rows(LinearCode.gaussian(40, 20, generator=seeded()).directions))
     given = torch.randn(3, 40, generator=seeded(1), dtype=torch.float64)
@@ -228,6 +240,13 @@ def test_expander_decoding_finds_the_errors(sparse, rule, count):
     assert bool((decoded.steps[right] <= count).all())
     left = (errors - decoded.errors) @ sparse.rows.T
     assert bool((left[decoded.settled].norm(dim=1) <= 1e-6 * errors[decoded.settled].norm(dim=1)).all())
+
+
+def test_an_expander_that_is_stuck_says_so(sparse):
+    errors = random_errors(torch.ones(20, 150, dtype=torch.float64), 40, generator=seeded(7))
+    decoded = Expander().decode(errors, sparse)
+    explained = ((errors - decoded.errors) @ sparse.rows.T).abs().amax(1) < 1e-6
+    assert torch.equal(decoded.settled, explained) and not bool(explained.all())
 
 
 def test_every_step_of_the_majority_leaves_fewer_constraints_violated(sparse):
@@ -280,6 +299,9 @@ def test_the_expander_refuses_dense_rows_and_free_coordinates():
     dense = torch.randn(3, 8, generator=seeded(), dtype=torch.float64)
     with pytest.raises(ValueError, match="must be sparse"):
         Expander().decode(cues, Subspace.of_constraints(dense))
+    half = torch.tensor([[1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 1.0, 3.0]], dtype=torch.float64)
+    error = torch.tensor([[0.0, 0.0, 2.0, 0.0]], dtype=torch.float64)
+    assert bool(Expander("majority").decode(error, Subspace.of_constraints(half)).settled.all())
     dense[:, 2:] = 0
     with pytest.raises(ValueError, match="constrain every coordinate"):
         Expander().decode(cues, Subspace(dense, dense, rows=dense))
@@ -314,6 +336,7 @@ def test_adversarial_errors_beat_basis_pursuit_where_random_ones_do_not():
     patterns = code.draw(20, generator=seeded(1))[1]
     worst = adversarial_errors(patterns, subspace.span, 8)
     assert (worst != 0).sum(1).tolist() == [8] * 20
+    assert torch.allclose(worst.abs().amax(1), patterns.square().mean(1).sqrt())
     rates = []
     for errors in (worst, random_errors(patterns, 8, generator=seeded(2))):
         found = BasisPursuit().decode(errors, subspace).errors
