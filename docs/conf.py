@@ -39,7 +39,7 @@ napoleon_use_rtype = False
 maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 add_module_names = False
-toc_object_entries_show_parents = "hide"
+toc_object_entries = False  # each page of the reference begins with a table of its names
 
 html_theme = "furo"
 html_title = "attractor"

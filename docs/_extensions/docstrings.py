@@ -7,8 +7,10 @@ letters that reStructuredText would take for markup are escaped, outside of code
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 CODE = re.compile(r"(`[^`]*`)")
 MARKUP = re.compile(r"[|*]|(?<=\w)_(?!\w)")
@@ -17,14 +19,14 @@ SECTION = re.compile(r"(\s*)(Args|Attributes|Raises|Returns|Warns|Yields|Example
 
 
 def escaped(text: str) -> str:
-    """One line, with its markup escaped but for what is between backticks.
+    """One line, with its markup escaped but for what is between backticks, where no space may begin or end.
 
     Example:
         >>> escaped("`a|b` and |x|^2 of labels_")
         '`a|b` and \\\\|x\\\\|^2 of labels\\\\_'
     """
     parts = CODE.split(text)
-    return "".join(part if number % 2 else MARKUP.sub(r"\\\g<0>", part) for number, part in enumerate(parts))
+    return "".join(f"`{part[1:-1].strip()}`" if number % 2 else MARKUP.sub(r"\\\g<0>", part) for number, part in enumerate(parts))
 
 
 def as_rest(lines: list[str]) -> list[str]:

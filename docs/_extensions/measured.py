@@ -5,6 +5,7 @@ No figure of a page is typed. A page names a claim by how it begins; a name that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -12,6 +13,8 @@ from html import escape
 from attractor.app.report import circumstances, command, html_row, interval, number, published
 from attractor.papers import Paper, Report, Row, last_report
 
+PLAIN = ("", "rate", "share", "ratio", "times", "difference of rates")
+"""Units that the words around a figure say already."""
 HEAD = "<tr><th>claim</th><th>published</th><th>measured</th><th>95% interval</th><th>nearest neighbour</th><th>agrees</th></tr>"
 
 
@@ -56,7 +59,7 @@ def value(paper: str, claim: str, what: str) -> str:
     }
     if what not in texts:
         raise ValueError(f"what must be one of {', '.join(texts)}, got {what!r}")
-    unit = f" {row.claim.unit}" if row.claim.unit and what == "measured" else ""
+    unit = "" if what != "measured" or row.claim.unit in PLAIN else f" {row.claim.unit}"
     return texts[what] + unit
 
 
@@ -80,7 +83,13 @@ def verdict(report: Report) -> str:
 def table(rows: Sequence[Row]) -> str:
     """Rows as a table of HTML."""
     body = "\n".join(map(html_row, rows))
+    body = re.sub(r'<td class="[\w-]+">-</td>', '<td class="nothing">-</td>', body)
     return f'<div class="rows"><table class="docutils rows">\n<thead>{HEAD}</thead>\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def venue_of(paper: Paper) -> str:
+    """Where and when it came out, as HTML."""
+    return escape(paper.venue if str(paper.year) in paper.venue else f"{paper.venue}, {paper.year}")
 
 
 def section(paper: Paper, report: Report, claims: Sequence[str], stale: bool) -> str:
@@ -91,7 +100,7 @@ def section(paper: Paper, report: Report, claims: Sequence[str], stale: bool) ->
     if len(front) < len(report.rows):
         rest = f"<details><summary>All {len(report.rows)} rows</summary>\n{table(report.rows)}\n</details>"
     authors = escape(", ".join(paper.authors))
-    return f"""<p class="paper">{authors}. <em>{escape(paper.title)}</em>. {escape(paper.venue)}, {paper.year}.
+    return f"""<p class="paper">{authors}. <em>{escape(paper.title)}</em>. {venue_of(paper)}.
 <a href="{escape(paper.url)}">{escape(paper.url)}</a></p>
 <p>{verdict(report)}</p>
 {mark}{table(front)}
@@ -107,7 +116,7 @@ def summary(papers: Sequence[tuple[Paper, Report, bool, str]]) -> str:
         verdicts = [row.ok for row in report.rows if row.measured is not None]
         counts = (verdicts.count(True), verdicts.count(False), verdicts.count(None), len(report.rows) - len(verdicts))
         cells = "".join(f'<td class="number">{count}</td>' for count in counts)
-        venue = f"{escape(paper.venue)}, {paper.year}" + (" (stale)" if stale else "")
+        venue = venue_of(paper) + (" (stale)" if stale else "")
         lines.append(
             f'<tr><td>{paper.id}</td><td><a href="{escape(page)}">{escape(paper.title)}</a><br><small>{venue}</small></td>{cells}'
             f'<td class="number">{report.seconds:.0f} s</td></tr>'

@@ -101,9 +101,10 @@ class PublicNames(SphinxDirective):
 
 
 def first_paragraph(value: Any) -> str:
-    """What an object is, as its docstring begins; nothing for a constant."""
-    text = inspect.getdoc(value) if inspect.isclass(value) or inspect.isroutine(value) else None
-    return escaped(" ".join((text or "").split("\n\n")[0].split()))
+    """What an object is, as its docstring begins; the type of a constant."""
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return f"A constant, `{type(value).__name__}`."
+    return escaped(" ".join((inspect.getdoc(value) or "").split("\n\n")[0].split()))
 
 
 def reference(name: str, value: Any) -> list[str]:

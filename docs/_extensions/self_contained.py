@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
-from sphinx.util import logging
-
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 LOADED = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=["'](?:https?:)?//[^"']*"""
@@ -28,12 +27,14 @@ def loaded_from_elsewhere(text: str) -> list[str]:
 
 
 def check(app: Sphinx, error: Exception | None) -> None:
+    from sphinx.util.logging import getLogger
+
     if error is not None or app.builder.format != "html":
         return
     for path in sorted(Path(app.outdir).rglob("*")):
         if path.suffix in {".html", ".css"}:
             for found in loaded_from_elsewhere(path.read_text(encoding="utf-8")):
-                logger.warning("%s loads from another host: %s", path.relative_to(app.outdir), found)
+                getLogger(__name__).warning("%s loads from another host: %s", path.relative_to(app.outdir), found)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

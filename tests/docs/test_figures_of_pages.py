@@ -1,27 +1,15 @@
 """Pages name claims and benchmark tables that exist; every system, public name and picture has its place."""
 
-import importlib.util
 import re
-import sys
-from pathlib import Path
 
 import pytest
+from docs.site_modules import DOCS, extension
 
 from attractor.papers import module_names
 from attractor.papers.claim import Claim, Row
 
-DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 TEXTS = {page.relative_to(DOCS).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
-
-
-def extension(name):
-    """A module of the site that needs no Sphinx."""
-    spec = importlib.util.spec_from_file_location(f"site_{name}", DOCS / "_extensions" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 measured, results = extension("measured"), extension("results")
