@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 LARGEST = 1e15
 """Entry: squares of larger ones would overflow in float32."""
@@ -15,8 +16,19 @@ def whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def writable(entry: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """What can be answered as JSON in UTF-8 again: no infinity, and no half of a pair of surrogates.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    json.dumps(entry, ensure_ascii=False, allow_nan=False).encode()
+    return entry
+
+
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Rows = Annotated[list[list[Number]], Field(min_length=1)]
+Entry = Annotated[dict[str, JsonValue], AfterValidator(writable)]
 Id = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(whole)]
 
 
@@ -31,7 +43,7 @@ class Patterns(Body):
 
     patterns: Rows
     values: Rows | None = Field(None, description="What a recall gives back for each pattern. Default: the pattern.")
-    metadata: list[dict[str, JsonValue] | None] | None = Field(None, description="One object, or null, for each pattern.")
+    metadata: list[Entry | None] | None = Field(None, description="One object, or null, for each pattern.")
 
 
 class Cues(Body):

@@ -16,7 +16,8 @@ from attractor.bank.cluster import ClusterBank
 from attractor.bank.cluster_manifest import FILE as CLUSTER_FILE
 from attractor.memory import DenseMemory
 
-LOOPBACK = ("127.0.0.1", "localhost")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+NAMES = ("127.0.0.1", "localhost", "[::1]")
 SECONDS_TO_FINISH = 10
 MEGABYTE = 2**20
 
@@ -40,7 +41,8 @@ def serve(
 
     [bold]attractor serve memory --port 8000[/bold]
     """
-    if host not in LOOPBACK and not token:
+    token = token or None
+    if host not in LOOPBACK and token is None:
         raise ValueError(f"--token must be given with --host {host}: without one only this machine itself may ask")
     try:
         import uvicorn
@@ -53,7 +55,7 @@ def serve(
     app = service(
         DenseMemory(bank=opened, similarity=similarity.value),
         token=token,
-        hosts=None if token else LOOPBACK,
+        hosts=NAMES if token is None else None,
         limits=Limits(body=body_limit * MEGABYTE, rows=batch_limit),
         closing=opened.close,
     )
@@ -68,7 +70,8 @@ def serve(
     )
     socket = config.bind_socket()
     socket.listen(config.backlog)  # from the moment that the address is told, clients can come
-    out().print(f"serving {bank} at http://{host}:{socket.getsockname()[1]}", soft_wrap=True, markup=False)
+    name = f"[{host}]" if ":" in host else host
+    out().print(f"serving {bank} at http://{name}:{socket.getsockname()[1]}", soft_wrap=True, markup=False)
     # a service is ended in this way, too
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):

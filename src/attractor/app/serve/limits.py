@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DIGITS = 18
+"""Of a length: of more, Python may refuse to read the number."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,8 @@ class BodyLimit:
         Raises:
             TooLargeError: it says so itself, or it is.
         """
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(declared) > self.limits.body:
+        declared = dict(scope["headers"]).get(b"content-length", b"")
+        if declared.isdigit() and (len(declared) > DIGITS or int(declared) > self.limits.body):
             raise TooLargeError
         body = bytearray()
         while True:
@@ -70,9 +74,9 @@ class BodyLimit:
                 return bytes(body)
 
 
-def refusal(status: int, why: str) -> JSONResponse:
+def refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     # what is left of the body is not read, so that the connection cannot go on
-    return JSONResponse({"detail": why}, status, headers={"connection": "close"})
+    return JSONResponse({"detail": why}, status, headers={"connection": "close", **(headers or {})})
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
