@@ -1,7 +1,8 @@
 """A bank over a cluster beside one process, and the cost model of a read: bytes, operations, network, the engine's own share.
 
-`python benchmarks/cluster.py` writes the figures of `docs/scale.md`. A read over `n` rows on `w` workers is modelled as
-`n / w * row + w * shard + call`: the seconds of a row on one worker, of asking a shard and merging, and of a call as such.
+`python benchmarks/cluster.py` prints the figures and writes them into `docs/scale.md`. A read over `n` rows on `w` workers is
+modelled as `n / w * row + w * shard + call`: the seconds of a row on one worker, of asking a shard and merging, and of a call as
+such.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import Any
 
 import torch
 from peers import optional
-from report import NOT_INSTALLED, Section, Table, Target, milliseconds
+from report import NOT_INSTALLED, Report, Section, Table, Target, milliseconds
+from rich.console import Console
 from timing import Contender, Spread, race
 
 from attractor import Euclidean, RamBank, SoftMax
@@ -40,7 +42,10 @@ GIBI = 2**30
 
 @dataclass(frozen=True)
 class Sizes:
-    """`count` patterns of width `dim` on `workers`; `few` of them, on one to `most` workers, show what the engine itself takes."""
+    """`count` patterns of width `dim` on `workers`; `few` of them, on one to `most` workers, show what the engine itself takes.
+
+    `spread` of them lie on as many `nodes` as one machine can simulate, one of which is lost.
+    """
 
     count: int = 1_000_000
     dim: int = 256
@@ -48,10 +53,12 @@ class Sizes:
     batches: Sequence[int] = (1, 16)
     few: int = 64
     most: int = 4
+    nodes: int = 4
+    spread: int = 100_000
     seconds: float = 20.0
 
 
-QUICK = Sizes(count=20_000, dim=32, few=16, most=2, seconds=1.0)
+QUICK = Sizes(count=20_000, dim=32, few=16, most=2, nodes=2, spread=2_000, seconds=1.0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> Section:
             say("cluster: storing")
             alone, bank = RamBank(sizes.dim, screen=False), ClusterBank(Path(folder, "bank"), sizes.dim, workers=sizes.workers)
             with bank:
-                fill((alone, bank), sizes)
+                fill((alone, bank), sizes.count, sizes.dim)
                 races = []
                 for batch in sizes.batches:
                     say(f"cluster: {batch} cues")
@@ -101,6 +108,8 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> Section:
     finally:
         if started:
             ray.shutdown()
+    say("cluster: simulated nodes")
+    nodes = None if ray.is_initialized() else simulated(sizes)
     costs = [cost(one, share, sizes) for one, share in zip(races, shares, strict=True)]
     worst = max(one["overhead"].median for one in races)
     told = max((one["overhead"] for one in races), key=lambda spread: spread.median)
@@ -111,15 +120,19 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> Section:
         Target("cluster: a query during which a worker is killed is answered", "yes", answer(loss), loss["off"] <= 1e-5),
     ]
     tables = [speed_table(races, sizes), model_table(costs), plan_table(costs, sizes)]
-    return Section(
-        "Cluster", tables, targets, {"reads": [plain(one) for one in races], "loss": loss, "costs": list(map(asdict, costs))}
-    )
+    if nodes is not None:
+        worst_off = max(nodes["off"], nodes["off after"])
+        claim = "cluster: a query during which a node is lost is answered"
+        targets.append(Target(claim, "yes", f"after {nodes['lost']:.1f} s, off {worst_off:.1e}", worst_off <= 1e-5))
+        tables.append(nodes_table(nodes, sizes))
+    figures = {"reads": [plain(one) for one in races], "loss": loss, "nodes": nodes, "costs": list(map(asdict, costs))}
+    return Section("Cluster", tables, targets, figures)
 
 
-def fill(banks: Sequence[RamBank | ClusterBank], sizes: Sizes) -> None:
+def fill(banks: Sequence[RamBank | ClusterBank], count: int, dim: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    for start in range(0, sizes.count, ROWS_PER_APPEND):
-        rows = torch.randn(min(ROWS_PER_APPEND, sizes.count - start), sizes.dim, generator=generator)
+    for start in range(0, count, ROWS_PER_APPEND):
+        rows = torch.randn(min(ROWS_PER_APPEND, count - start), dim, generator=generator)
         for bank in banks:
             bank.append(rows)
 
@@ -154,6 +167,47 @@ def killed(bank: ClusterBank, alone: RamBank, read: Read) -> dict[str, float]:
     seconds = time.perf_counter() - began
     expected = read.finish(alone.fold(read)).values
     return {"seconds": seconds, "off": float(max((one - expected).abs().max() for one in (found, again)))}
+
+
+def simulated(sizes: Sizes) -> dict[str, float]:
+    """A read over nodes that share this machine, and one during which the last of them is lost."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 80_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    try:
+        others = [cluster.add_node(**node) for _ in range(sizes.nodes - 1)]
+        alone, read = RamBank(sizes.dim, screen=False), question(sizes.batches[-1], sizes.dim)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            torch.no_grad(),
+            ClusterBank(Path(folder, "bank"), sizes.dim, workers=sizes.nodes, address=cluster.address) as bank,
+        ):
+            fill((alone, bank), sizes.spread, sizes.dim)
+            used = {ray.get(worker.__ray_call__.remote(node_of)) for worker in bank._workers}
+            expected = read.finish(alone.fold(read)).values
+            seconds = race([Contender("nodes", lambda: bank.fold(read))], sizes.seconds / 4).time("nodes")
+            found = [read.finish(bank.fold(read)).values]
+            loss = threading.Timer(0.01, cluster.remove_node, (others[-1],), {"allow_graceful": False})
+            loss.start()
+            began = time.perf_counter()
+            found.append(read.finish(bank.fold(read)).values)
+            loss.join()
+            # where the answer came first, the next one meets the loss
+            found.append(read.finish(bank.fold(read)).values)
+            lost = time.perf_counter() - began
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    before, *after = [float((one - expected).abs().max()) for one in found]
+    return {"nodes": sizes.nodes, "used": len(used), "seconds": seconds, "off": before, "lost": lost, "off after": max(after)}
+
+
+def node_of(_shard: object) -> str:
+    import ray
+
+    return ray.get_runtime_context().get_node_id()
 
 
 def engine_share(folder: Path, sizes: Sizes, batch: int) -> dict[int, float]:
@@ -237,12 +291,21 @@ def plan_table(costs: Sequence[Cost], sizes: Sizes) -> Table:
         *(f"MB on the network, {one.batch} cues" for one in costs),
     )
     note = (
-        f"Width {sizes.dim}, float32; by the costs above. A worker keeps its rows in memory and on disk. "
+        f"Width {sizes.dim}, float32; by the costs above. A worker keeps its rows on disk and in memory, "
+        "where they take up to twice as much room while they grow. "
         "A cue takes 2 n d operations to score and as many to read out. Soonest answered for "
         + "; ".join(f"{one.batch} cues by {one.best(1e8):,.0f} workers (1e8), {one.best(1e10):,.0f} (1e10)" for one in costs)
         + "."
     )
     return Table("What more patterns take, by calculation", columns, rows, note, labels=2)
+
+
+def nodes_table(nodes: dict[str, float], sizes: Sizes) -> Table:
+    columns = ("nodes", "with workers", "read, ms", "off", "answered after a node is lost, s", "off then")
+    row = [str(nodes["nodes"]), str(nodes["used"]), milliseconds(nodes["seconds"])]
+    row += [f"{nodes['off']:.1e}", f"{nodes['lost']:.1f}", f"{nodes['off after']:.1e}"]
+    note = "The nodes share the processors of this machine: what they show is that merging and coming back work, not speed."
+    return Table(f"{sizes.spread:,} x {sizes.dim} on nodes simulated on one machine", columns, [row], note)
 
 
 def plain(measured: dict[str, Any]) -> dict[str, Any]:
@@ -253,15 +316,27 @@ def answer(loss: dict[str, float]) -> str:
     return f"after {loss['seconds']:.1f} s, off {loss['off']:.1e}"
 
 
-if __name__ == "__main__":
+def with_figures(page: str, section: Section, facts: dict[str, str]) -> str:
+    """The page with the tables and targets of a run between its two marks."""
+    before, rest = page.split(MARKS[0])
+    told = f"{facts['date']}, {facts['processor']}, {facts['versions'].partition(', Python')[0]}. Written by {facts['command']}."
+    goals = [f"- {target.claim}: {target.reached} (wanted {target.wanted})" for target in section.targets]
+    figures = "\n\n".join([*(table.markdown() for table in section.tables), "\n".join(goals), told])
+    return f"{before}{MARKS[0]}\n{figures}\n{MARKS[1]}{rest.split(MARKS[1])[1]}"
+
+
+def main() -> None:
     import machine
 
-    sizes = Sizes()
+    sizes, console = Sizes(), Console()
     torch.set_num_threads(sizes.workers)
-    section = measure(sizes, print)
+    section = measure(sizes, lambda line: console.print(line, style="dim"))
     facts = machine.facts("python benchmarks/cluster.py")
-    told = f"{facts['date']}, {facts['processor']}, {facts['versions'].partition(', Python')[0]}."
-    goals = [f"- {target.claim}: {target.reached} (wanted {target.wanted})" for target in section.targets]
-    before, rest = PAGE.read_text(encoding="utf-8").split(MARKS[0])
-    figures = "\n\n".join([*(table.markdown() for table in section.tables), "\n".join(goals), told])
-    PAGE.write_text(f"{before}{MARKS[0]}\n{figures}\n{MARKS[1]}{rest.split(MARKS[1])[1]}", encoding="utf-8")
+    for table in (*section.tables, Report(facts, [section], quick=False).summary):
+        console.print(table.rich())
+    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), section, facts), encoding="utf-8")
+    console.print(f"Written: {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

@@ -42,6 +42,18 @@ def test_the_plan_counts_bytes_operations_and_network(bench):
     assert float(network) == pytest.approx(512 * 4_000 / 1e6, rel=1e-2)
 
 
-def test_the_page_has_a_place_for_the_figures(bench):
+def test_the_figures_of_a_run_stand_in_the_place_of_the_page_and_nowhere_else(bench):
     text = bench.PAGE.read_text(encoding="utf-8")
-    assert text.index(bench.MARKS[0]) < text.index(bench.MARKS[1])
+    target = bench.Target("merged exactly", "<= 1e-05", "3.0e-07", True)
+    section = bench.Section("Cluster", [bench.Table("One read", ("cues", "ms"), [["16", "4.5"]])], [target])
+    facts = {"date": "2026-01-02", "processor": "some processor", "versions": "attractor 1, Python 3", "command": "`measure`"}
+    once = bench.with_figures(text, section, facts)
+    for line in (
+        "| 16 | 4.5 |",
+        "- merged exactly: 3.0e-07 (wanted <= 1e-05)",
+        "2026-01-02, some processor, attractor 1. Written by `measure`.",
+    ):
+        assert once.count(line) == 1
+    assert bench.with_figures(once, section, facts) == once
+    before, after = text.split(bench.MARKS[0])[0], text.split(bench.MARKS[1])[1]
+    assert once.startswith(before) and once.endswith(after)
