@@ -7,6 +7,7 @@ import textwrap
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,18 @@ def test_an_imputer_over_a_cluster_fills_in_what_one_in_memory_does(banks, tmp_p
         )
         completed = imputer.fit_transform(X)
     np.testing.assert_allclose(completed, AssociativeImputer(random_state=0).fit_transform(X), rtol=1e-5)
+
+
+def test_a_paper_has_the_same_rows_whatever_measures_its_sweeps(cluster, banks):
+    from attractor.papers import paper_module
+    from attractor.papers.sweep_engine import sweeping_on_engine
+
+    run = paper_module("13").run
+    with sweeping_on_engine(cluster.address):
+        found = run("smoke", 0)
+    expected = run("smoke", 0)
+    assert [replace(row, seconds=0.0) for row in found.rows] == [replace(row, seconds=0.0) for row in expected.rows]
+    assert found.figures == expected.figures
 
 
 def test_a_lost_node_is_done_without(cluster, banks, tmp_path):
