@@ -15,6 +15,7 @@ import typer
 import attractor
 from attractor.app.compare import compare
 from attractor.app.console import complain, speak_plainly
+from attractor.app.explore import explore
 from attractor.app.landscape import landscape
 from attractor.app.papers import papers, reproduce
 from attractor.app.perplexity import perplexity
@@ -56,6 +57,7 @@ app.command()(perplexity)
 app.command()(papers)
 app.command()(reproduce)
 app.command()(serve)
+app.command()(explore)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
