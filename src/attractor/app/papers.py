@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,30 +13,57 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from attractor.app.console import err, out, write_json
-from attractor.app.report import agreement, circumstances, command, interval, number, published, with_provenance, write_report
-from attractor.papers import Claim, Paper, Report, Row, is_stale, last_report, module_names, paper_module, source_hash
+from attractor.app.console import err, out, progress, write_json
+from attractor.app.report import agreement, circumstances, command, duration, interval, number, pictures_of, published
+from attractor.app.report_page import NOT_RUN, STALE, Entry, page, status
+from attractor.app.reproduction import Order, pictures_in, read_report, reports, write_whole
+from attractor.papers import Claim, Paper, Report, Row, last_report, module_names, paper_module
 from attractor.papers.plain import one_of
-from attractor.papers.registry import REPORTS, PaperModule
-from attractor.papers.report import SCALES, Scale
-from attractor.papers.sweep import sweeping
+from attractor.papers.registry import REPORTS
+from attractor.papers.report import SCALES
 
-NOT_RUN, STALE, CURRENT = "not run", "stale", "current"
+TITLE = "Published claims, measured"
+NO_PICTURES = "no pictures: they need matplotlib, pip install 'attractor[demo]'"
 STYLES = {"yes": "green", "no": "bold red"}
 
 
-def papers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False) -> None:
+def papers(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one page with all rows and figures in place of tables.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--reports", metavar="DIR", help="Show the reports that `attractor reproduce` wrote there. Default: the committed."
+        ),
+    ] = None,
+) -> None:
     """Published claims beside what was measured here.
 
     Every row was written by `attractor reproduce`, none by hand. "not run": there is no report yet; "stale": the code that the
     row depends on has changed since.
     """
-    entries = [(paper_module(one).PAPER, last_report(one)) for one in module_names()]
+    if as_json and html is not None:
+        raise ValueError("give --json or --html, one of the two")
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"--reports must be a folder, got {str(folder)!r}")
+    if html is not None and not html.absolute().parent.is_dir():
+        raise ValueError(f"--html must lie in a folder that exists, got {str(html)!r}")
+    reports_there = {one: last_report(one) if folder is None else read_report(folder, one) for one in module_names()}
+    entries = [(paper_module(one).PAPER, report) for one, report in reports_there.items()]
     if as_json:
         write_json({"papers": [as_plain(paper, report) for paper, report in entries]})
-        return
-    for paper, report in entries:
-        show(paper, report, None if report is None else is_stale(report))
+    elif html is not None:
+        with progress("papers") as bar:
+            drawn = [Entry(paper, report, pictures_of(report)) for paper, report in bar.track(entries, description="drawing")]
+        write_whole(html, page(TITLE, drawn))
+        tell_of([html])
+        if not any(entry.pictures for entry in drawn):
+            err().print(NO_PICTURES, markup=False)
+    else:
+        for paper, report in entries:
+            show(paper, report)
 
 
 def reproduce(
@@ -50,7 +77,12 @@ def reproduce(
         "out/papers"
     ),
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes for sweeps. Default: one for each processor.")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Processes: for several papers side by side, or the sweeps of one. Default: one for each processor.",
+        ),
     ] = None,
     keep: Annotated[
         bool, typer.Option("--save", help="Also put the report into the package, as the row that `attractor papers` prints.")
@@ -58,30 +90,54 @@ def reproduce(
 ) -> None:
     """Measure the claims of papers again.
 
-    Writes a report as JSON and HTML, with its figures, and prints the table. A run that was interrupted goes on where its sweeps
-    stopped; the number of workers changes no figure.
+    Writes a report as JSON and HTML, with its figures, and prints the table; of several papers also one page, `report.html`. A run
+    that was interrupted goes on where it stopped: papers that were finished are not run again. The number of workers changes no
+    figure but times, and rounding.
     """
-    size = one_of("scale", scale, SCALES)
-    for chosen in chosen_ids(ids or [], everything):
-        module = paper_module(chosen)
-        code = source_hash(module.__name__)  # before the run: the source may change in its course
-        journal = output / f".{chosen}-{size}-{seed}-{code}.jsonl"
-        with sweeping(workers or os.cpu_count() or 1, journal):
-            report = with_provenance(run_with_bar(module, size, seed), code)
-        files, drawn = write_report(module.PAPER, report, output)
-        journal.unlink(missing_ok=True)
+    order = Order(chosen_ids(ids or [], everything), one_of("scale", scale, SCALES), seed, output, workers or os.cpu_count() or 1)
+    if order.ledger.exists():
+        err().print(f"going on with the run that was interrupted; to start anew, remove {order.ledger}", markup=False)
+    entries: dict[str, Entry] = {}
+    for report in watched(order):
+        paper = paper_module(report.paper).PAPER
+        entries[report.paper] = Entry(paper, report, pictures_in(output, report))
+        pages = [output / f"{report.paper}.html"]
         if keep:
             REPORTS.mkdir(exist_ok=True)
-            files.append(REPORTS / f"{report.paper}.json")
-            files[-1].write_text(report.to_json(), encoding="utf-8")
-        show(module.PAPER, report, stale=False)
-        if not drawn:
-            err().print("no pictures: they need matplotlib, pip install 'attractor[demo]'", markup=False)
-        for file in files:
-            out().print(str(file.resolve()), soft_wrap=True, markup=False)
+            pages.append(REPORTS / f"{report.paper}.json")
+            pages[-1].write_text(report.to_json(), encoding="utf-8")
+        show(paper, report)
+        tell_of(pages)
+    if len(order.ids) > 1:
+        write_whole(output / "report.html", page(TITLE, [entries[one] for one in order.ids]))
+        tell_of([output / "report.html"])
+    if any(entry.report and entry.report.figures and not entry.pictures for entry in entries.values()):
+        err().print(NO_PICTURES, markup=False)
 
 
-def chosen_ids(ids: Sequence[str], everything: bool) -> list[str]:
+def watched(order: Order) -> Iterator[Report]:
+    """The reports as they come, with a bar between them where stderr is a terminal."""
+    console, finished = err(), 0
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal, redirect_stdout=False)
+    task = bar.add_task(f"measuring, {len(order.ids)} papers" if len(order.ids) > 1 else "measuring", total=len(order.ids))
+    coming = reports(order, lambda what, done: bar.update(task, completed=finished + done, description=what))
+    while True:
+        with bar:  # gone while a table is printed
+            report = next(coming, None)
+        if report is None:
+            return
+        finished += 1
+        bar.update(task, completed=finished)
+        yield report
+
+
+def tell_of(files: Sequence[Path]) -> None:
+    for file in files:
+        out().print(str(file.resolve()), soft_wrap=True, markup=False)
+
+
+def chosen_ids(ids: Sequence[str], everything: bool) -> tuple[str, ...]:
     """The papers to run, each once, all checked before the first one starts.
 
     Raises:
@@ -89,23 +145,15 @@ def chosen_ids(ids: Sequence[str], everything: bool) -> list[str]:
     """
     if everything == bool(ids):
         raise ValueError(f"name papers ({', '.join(module_names())}) or give --all, one of the two")
-    chosen = list(module_names()) if everything else list(dict.fromkeys(one.zfill(2) for one in ids))
+    chosen = tuple(module_names()) if everything else tuple(dict.fromkeys(one.zfill(2) for one in ids))
     for one in chosen:
         paper_module(one)
     return chosen
 
 
-def run_with_bar(module: PaperModule, scale: Scale, seed: int) -> Report:
-    console = err()
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(module.PAPER.title, total=1.0)
-        return module.run(scale, seed, lambda what, done: bar.update(task, completed=done, description=what))
-
-
-def show(paper: Paper, report: Report | None, stale: bool | None) -> None:
+def show(paper: Paper, report: Report | None) -> None:
     """One table a paper."""
-    console = out()
+    console, state = out(), status(report)
     authors = " and ".join(paper.authors) if len(paper.authors) < 3 else f"{paper.authors[0]} and others"
     table = Table(title=escape(f"{paper.id}  {authors}: {paper.title}. {paper.venue}"), box=box.SIMPLE_HEAD, pad_edge=False)
     table.title_justify, table.title_style = "left", "bold"
@@ -114,31 +162,28 @@ def show(paper: Paper, report: Report | None, stale: bool | None) -> None:
     table.add_column("measured", justify="right", no_wrap=True)
     table.add_column("95% interval", justify="right", no_wrap=True)
     table.add_column("nearest\nneighbour", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
     table.add_column("ok", no_wrap=True)
-    for row in rows_of(paper, report):
-        table.add_row(*cells(row, stale))
+    for row in paper.claims if report is None else report.rows:
+        table.add_row(*cells(row, state))
     console.print(table)
     if report is None:
         console.print(f"{NOT_RUN}; run: attractor reproduce {paper.id}", markup=False)
     else:
-        mark = f"{STALE.upper()}: the code has changed since. " if stale else ""
-        console.print(f"{mark}{circumstances(report)}", markup=False, style="yellow" if stale else "dim")
+        mark = f"{STALE.upper()}: the code has changed since. " if state == STALE else ""
+        console.print(f"{mark}{circumstances(report)}", markup=False, style="yellow" if state == STALE else "dim")
         console.print(f"again: {command(report)}", markup=False, style="dim")
     console.print()
 
 
-def rows_of(paper: Paper, report: Report | None) -> list[Row | Claim]:
-    """The measured rows, or the claims where nothing was measured yet."""
-    return list(paper.claims) if report is None else list(report.rows)
-
-
-def cells(row: Row | Claim, stale: bool | None) -> tuple[str, ...]:
+def cells(row: Row | Claim, state: str) -> tuple[str, ...]:
     if isinstance(row, Claim):
-        return escape(row.text), escape(str(row.published)), NOT_RUN, "", "", ""
+        return escape(row.text), escape(published(row)), NOT_RUN, "", "", "", ""
     verdict = agreement(row)
-    shown = f"[{STYLES.get(verdict, 'dim')}]{verdict}[/]" + (f" [yellow]{STALE}[/]" if stale else "")
-    text = escape(row.claim.text) if row.measured is not None else f"{escape(row.claim.text)} [dim]({escape(row.note)})[/]"
-    return text, escape(published(row)), number(row.measured), interval(row), number(row.baseline), shown
+    shown = f"[{STYLES.get(verdict, 'dim')}]{verdict}[/]" + (f" [yellow]{STALE}[/]" if state == STALE else "")
+    aside = f"{row.data}, n = {row.n:,}" if row.measured is not None else row.note
+    text = f"{escape(row.claim.text)} [dim]({escape(aside)})[/]"
+    return text, escape(published(row)), number(row.measured), interval(row), number(row.baseline), duration(row.seconds), shown
 
 
 def as_plain(paper: Paper, report: Report | None) -> dict[str, Any]:
@@ -147,11 +192,11 @@ def as_plain(paper: Paper, report: Report | None) -> dict[str, Any]:
     if report is None:
         rows = [{**claim.to_plain(), "measured": None, "ok": None, "status": NOT_RUN} for claim in paper.claims]
         return {**head, "status": NOT_RUN, "rows": rows, "command": f"attractor reproduce {paper.id}"}
-    status = STALE if is_stale(report) else CURRENT
+    state = status(report)
     rows = []
     for row in report.rows:
         plain = row.to_plain()
-        rows.append({**plain.pop("claim"), **plain, "status": status})
+        rows.append({**plain.pop("claim"), **plain, "status": state})
     run: dict[str, Any] = {name: getattr(report, name) for name in ("scale", "seed", "seconds")}
     run["provenance"] = None if report.provenance is None else vars(report.provenance)
-    return {**head, **run, "status": status, "rows": rows, "command": command(report)}
+    return {**head, **run, "status": state, "rows": rows, "command": command(report)}

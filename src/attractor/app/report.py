@@ -1,8 +1,7 @@
-"""Writing the report of a paper: JSON, pictures, and one page of HTML that stands alone."""
+"""What the report of a paper says beside its rows: where it comes from, its numbers in words, its figures as pictures."""
 
 from __future__ import annotations
 
-import base64
 import os
 import platform
 from dataclasses import replace
@@ -15,18 +14,8 @@ import torch
 
 import attractor
 from attractor.app.paper_figures import draw
-from attractor.papers import Paper, Provenance, Report, Row
+from attractor.papers import Claim, Provenance, Report, Row
 from attractor.papers.figures import Figure as FigureData
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-th, td { text-align: left; vertical-align: top; padding: 0.35rem 0.6rem; border-bottom: 1px solid #ddd; }
-td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-small, .aside { color: #666; }
-.yes { color: #00724f; } .no { color: #b33c00; font-weight: bold; }
-img { max-width: 100%; }
-"""
 
 
 def with_provenance(report: Report, code: str) -> Report:
@@ -61,32 +50,6 @@ def memory_in_gib() -> float | None:
         return None
 
 
-def write_report(paper: Paper, report: Report, folder: Path) -> tuple[list[Path], bool]:
-    """Write `NN.json`, `NN.html` and one picture for each figure.
-
-    Returns:
-        the files, and whether pictures were drawn: without matplotlib there are none.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / f"{report.paper}.json"
-    data.write_text(report.to_json(), encoding="utf-8")
-    try:
-        pictures = {figure.name: picture_of(figure) for figure in report.figures}
-        drawn = True
-    except ImportError:
-        pictures, drawn = {}, False
-    files = [data]
-    for name, picture in pictures.items():
-        files.append(folder / f"{report.paper}-{name}.png")
-        files[-1].write_bytes(picture)
-    page = folder / f"{report.paper}.html"
-    page.write_text(html(paper, report, pictures), encoding="utf-8")
-    return [*files, page], drawn
-
-
 def picture_of(figure: FigureData) -> bytes:
     """A figure as PNG."""
     stream = BytesIO()
@@ -94,31 +57,12 @@ def picture_of(figure: FigureData) -> bytes:
     return stream.getvalue()
 
 
-def html(paper: Paper, report: Report, pictures: dict[str, bytes]) -> str:
-    """The page, with its pictures inside."""
-    title = escape(f"[{paper.id}] {paper.title}")
-    rows = "\n".join(map(html_row, report.rows))
-    images = "\n".join(
-        f'<p><img alt="{escape(name)}" src="data:image/png;base64,{base64.b64encode(picture).decode()}"></p>'
-        for name, picture in pictures.items()
-    )
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{STYLE}</style>
-<h1>{title}</h1>
-<p>{escape(", ".join(paper.authors))}. {escape(paper.venue)}. <a href="{escape(paper.url)}">{escape(paper.url)}</a></p>
-<p class="aside">{escape(circumstances(report))}</p>
-<table>
-<tr><th>claim</th><th>published</th><th>measured</th><th>95% interval</th><th>nearest neighbour</th><th>agrees</th></tr>
-{rows}
-</table>
-{images}
-<p>Again: <code>{escape(command(report))}</code></p>
-</html>
-"""
+def pictures_of(report: Report | None) -> dict[str, bytes]:
+    """The figures of a report as PNG, by their names; none without matplotlib."""
+    try:
+        return {} if report is None else {figure.name: picture_of(figure) for figure in report.figures}
+    except ImportError:
+        return {}
 
 
 def html_row(row: Row) -> str:
@@ -140,7 +84,7 @@ def circumstances(report: Report) -> str:
     if made is None:
         return run
     memory = "" if made.memory is None else f", {made.memory:g} GiB"
-    machine = f"{made.processor}{memory}, {made.threads} threads"
+    machine = f"{made.processor}{memory}, {made.threads} thread{'s' * (made.threads > 1)}"
     return f"{made.date[:10]}, {run}; attractor {made.version}, torch {made.torch}, Python {made.python}; {machine}"
 
 
@@ -154,8 +98,9 @@ def agreement(row: Row) -> str:
     return {True: "yes", False: "no", None: "-"}[row.ok]
 
 
-def published(row: Row) -> str:
-    return row.claim.published if isinstance(row.claim.published, str) else f"{row.claim.published:g}"
+def published(row: Row | Claim) -> str:
+    claim = row.claim if isinstance(row, Row) else row
+    return claim.published if isinstance(claim.published, str) else f"{claim.published:g}"
 
 
 def number(value: float | None) -> str:
@@ -170,5 +115,13 @@ def interval(row: Row) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Whole seconds; below ten, tenths.
+
+    Example:
+        >>> duration(3725), duration(0.84), duration(0.01)
+        ('62 min 5 s', '0.8 s', '< 0.1 s')
+    """
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if minutes or seconds >= 9.95:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return "< 0.1 s" if seconds < 0.05 else f"{seconds:.1f} s"
