@@ -4,6 +4,10 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 INPUTS := pyproject.toml requirements/tested.txt .venv/pyvenv.cfg
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+# What is imported is compiled once, and not anew by each of the many processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 # $(call install,ENVIRONMENT,REQUIREMENTS): takes the CPU build of torch wherever there is one. The alarm ends a look-up that hangs.
 # Modules are compiled when they are first imported: most that pip installs never are.
@@ -26,6 +30,7 @@ help:
 	@echo "make docs       the documentation, in build/docs"
 	@echo "make data       more data sets for tests, demo and papers"
 	@echo "make wheel      builds the wheel and imports it in an empty environment"
+	@echo "make dist       sdist and wheel, in build/dist/files: the one installed without extras, the other with all"
 	@echo "make setup      the environment for development, in .venv"
 	@echo "make clean      removes .venv and everything else that make and the tools made"
 
@@ -72,8 +77,24 @@ wheel: .venv/.dev
 	@cd build/wheel && venv/bin/python -c "import attractor; print('attractor', attractor.__version__, attractor.__file__)"
 	@cd build/wheel && venv/bin/attractor --help >/dev/null && echo "attractor --help: ok"
 
+dist: .venv/.dev
+	@rm -rf build/dist && mkdir -p build/dist
+	@$(PYTHON) -m venv --without-pip build/dist/builder && $(PIP) --python build/dist/builder install --quiet build
+	@build/dist/builder/bin/python -m build --outdir build/dist/files . >build/dist/build.log 2>&1 || { cat build/dist/build.log; exit 1; }
+	@$(PYTHON) -m venv --without-pip build/dist/plain && $(PYTHON) -m venv --without-pip build/dist/all
+	$(call install,build/dist/plain,build/dist/files/attractor-$(VERSION).tar.gz)
+	$(call install,build/dist/all,build/dist/files/attractor-$(VERSION)-py3-none-any.whl[all])
+	@cd build/dist && for kind in plain all; do \
+		$$kind/bin/python -c "import attractor, pathlib; root = pathlib.Path(attractor.__file__).parent; assert (root / 'py.typed').exists(); assert 'build/dist' in str(root), root" \
+			&& $$kind/bin/attractor papers --json >/dev/null && echo "$$kind: attractor papers: ok" || exit 1; \
+	done
+	@cd build/dist && all/bin/python -c "import accelerate, faiss, fastapi, matplotlib, mlxtend, plotly, ray, sklearn, torchdiffeq, transformers, uvicorn" \
+		&& echo "all: every extra can be imported"
+	@ls -l build/dist/files
+
 clean:
 	rm -rf .venv build dist out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.demo: $(INPUTS)
 	$(call install,.venv,-e '.[demo]')
