@@ -108,7 +108,7 @@ def test_no_damage_of_a_manifest_costs_a_row(path, tmp_path, seed):
             told += len(done.lost)
         except ValueError as error:
             left_alone = str(error)
-            assert "is whole" in left_alone or "format" in left_alone  # noqa: PT017
+            assert "is whole" in left_alone or "format" in left_alone
             shutil.rmtree(copy)
             continue
         with DiskBank(copy) as bank:

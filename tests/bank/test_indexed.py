@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor import DenseMemory
-from attractor.bank import DiskBank, IndexedBank, RamBank, indexed
+from attractor.bank import DiskBank, IndexedBank, RamBank, indexed, indexed_cells, indexed_look, indexed_rows
 from attractor.bank.parameter import ParameterBank
+from attractor.bank.segments import HEADER_BYTES
 from attractor.read import Cosine, Dot, Entmax, Euclidean, Exponential, Manhattan, Polynomial, Read, SoftMax, Sparsemax, TopK
 
 pytest.importorskip("faiss")
@@ -62,7 +63,7 @@ def seen_rows(bank, read):
     index = bank._current()
     for row in range(len(read.cues)):
         known = None if read.known is None else read.known[row : row + 1]
-        with patch.object(indexed, "matter", lambda read, scores: torch.arange(len(scores))):
+        with patch.object(indexed_look, "matter", lambda read, scores: torch.arange(len(scores))):
             look = index.look(read.with_cues(read.cues[row : row + 1], known), bank.probes, bank.tolerance)
         seen[row, index.rows(look.places).ids] = True
     return seen
@@ -217,7 +218,8 @@ def test_an_index_beside_a_bank_on_disk_is_kept_and_may_be_lost(tmp_path):
     with DiskBank(tmp_path / "bank", 8) as disk:
         disk.append(clustered(300))
         expected = IndexedBank(disk, probes=2).search(read)
-        file = tmp_path / "bank" / indexed.FILE
+        folder = tmp_path / "bank" / "index"
+        file = folder / indexed.FILE
         with patch.object(indexed.Cells, "of", side_effect=AssertionError("built anew")):
             again = IndexedBank(disk, probes=2).search(read)
         assert torch.equal(again.partial.best.ids, expected.partial.best.ids)
@@ -225,11 +227,142 @@ def test_an_index_beside_a_bank_on_disk_is_kept_and_may_be_lost(tmp_path):
             file.write_bytes(content)
             again = IndexedBank(disk, probes=2).search(read)
             assert torch.equal(again.partial.best.ids, expected.partial.best.ids)
+            assert len(list(folder.iterdir())) == 2
         disk.forget(torch.arange(3))
         IndexedBank(disk).compact()
-        assert not file.exists()
+        assert not folder.exists()
     with DiskBank(tmp_path / "bank") as disk:
         assert len(disk) == 297
+
+
+@pytest.mark.parametrize("values", [False, True])
+def test_of_an_index_on_disk_only_the_cells_looked_into_are_read(tmp_path, values):
+    rows, cues = clustered(600), clustered(1, seed=2)
+    with DiskBank(tmp_path / "bank", 8) as disk:
+        disk.append(rows, rows[:, :3].clone() if values else None)
+        for _ in range(2):  # built, then found in the folder
+            bank = IndexedBank(disk, probes=2)
+            found = bank.search(Read(Euclidean(), TopK(3, 8.0), cues))
+            cells = bank._index.cells
+            assert cells.block.patterns.storage_offset() == HEADER_BYTES // 4  # mapped, behind the header of a file
+            looked = cells.checks[:, 0] == indexed_cells.SOUND
+            assert 0 < int(looked.sum()) <= 2
+            assert int(cells.sizes[looked].sum()) == int(found.rows)
+
+
+@pytest.mark.parametrize("name", ["patterns", "values"])
+@pytest.mark.parametrize("how", ["flipped", "cut", "removed"])
+def test_a_damaged_copy_of_rows_is_never_believed(tmp_path, name, how):
+    rows, read = clustered(600), Read(Euclidean(), TopK(3, 8.0), clustered(20, seed=2), None, "values")
+    with DiskBank(tmp_path / "bank", 8) as disk:
+        disk.append(rows, rows[:, :3].clone())
+        expected = read.finish(IndexedBank(disk, probes=5).fold(read))
+        (file,) = (tmp_path / "bank" / "index").glob("*.values.*" if name == "values" else "*[0-9].safetensors")
+        content = bytearray(file.read_bytes())
+        if how == "removed":
+            file.unlink()
+        elif how == "cut":
+            file.write_bytes(content[:-1])
+        else:
+            content[4096:] = bytes(byte ^ 64 for byte in content[4096:])
+            file.write_bytes(content)
+        found = read.finish(IndexedBank(disk, probes=5).fold(read))
+        assert torch.equal(found.ids, expected.ids)
+        assert torch.equal(found.values, expected.values)
+
+
+def test_an_index_that_finds_no_room_leaves_nothing_behind(tmp_path):
+    with DiskBank(tmp_path / "bank", 8) as disk:
+        disk.append(clustered(600))
+        full = OSError(28, "No space left on device")
+        with patch.object(indexed_rows, "write_runs", side_effect=full), pytest.raises(OSError, match="space"):
+            IndexedBank(disk).fold(Read(Euclidean(), TopK(3, 8.0), clustered(1)))
+        assert not list((tmp_path / "bank" / "index").iterdir())
+
+
+@pytest.mark.parametrize("what", ["append", "forget", "update"])
+@pytest.mark.parametrize("moment", ["before the copy", "after the copy"])
+def test_what_another_writes_while_an_index_is_built_is_found(tmp_path, what, moment):
+    rows, spot = clustered(600), torch.full((1, 8), 9.0)
+    rows[7] = spot[0] + 0.5
+    fill, written = indexed_rows.Place.fill, []
+    with DiskBank(tmp_path / "bank", 8) as disk, DiskBank(tmp_path / "bank", 8) as other:
+        disk.append(rows)
+
+        def write():
+            if not written:
+                written.append(what)
+                if what == "append":
+                    other.append(spot)
+                elif what == "forget":
+                    other.forget(torch.tensor([7]))
+                else:
+                    other.update(torch.tensor([300]), spot)
+
+        def overtaken(*arguments):
+            if moment == "before the copy":
+                write()
+            held = fill(*arguments)
+            write()
+            return held
+
+        read, twin = Read(Euclidean(), TopK(1, 8.0), spot), RamBank(8, screen=False)
+        with patch.object(indexed_rows.Place, "fill", overtaken):
+            bank = IndexedBank(disk, probes=3)
+            bank.fold(read)
+        twin.append(disk.get(disk.ids()).patterns)
+        assert disk.ids()[twin.fold(read).best.ids[0, 0]] == bank.fold(read).best.ids[0, 0]
+
+
+def test_rows_that_are_forgotten_while_an_index_is_refreshed_do_not_stop_it():
+    bank = bank_of(clustered(600), probes=3)
+    read = Read(Euclidean(), TopK(1, 8.0), clustered(1))
+    bank.fold(read)
+    ids = bank.append(clustered(3, seed=9))
+    get, overtaken = bank.bank.get, []
+
+    def forgetful(wanted):
+        if not overtaken:
+            overtaken.append(wanted)
+            bank.bank.forget(ids[:1])
+        return get(wanted)
+
+    with patch.object(bank.bank, "get", forgetful):
+        found = bank.search(Read(Euclidean(), TopK(1, 8.0), bank.bank.get(ids[1:2]).patterns))
+    assert found.partial.best.ids[0, 0] == ids[1]
+
+
+@pytest.mark.filterwarnings("ignore::attractor.CapacityWarning")
+def test_the_tails_of_a_recall_can_be_watched():
+    rows = clustered(600)
+    memory = DenseMemory(bank=bank_of(rows, probes=2), separation=SoftMax(2.0))
+    with memory.bank.watched() as outer:
+        with memory.bank.watched() as tails:
+            recalled = memory.recall(rows[:20] + 0.3, max_steps=3)
+        memory.recall(rows[:1])
+    assert len(tails) >= int(recalled.steps.max()) > 1
+    assert tails == outer[: len(tails)] and len(outer) > len(tails)
+    assert 0 < torch.cat(tails).max() <= 1
+    tight = DenseMemory(bank=IndexedBank(memory.bank.bank, tolerance=0.01), separation=SoftMax(2.0))
+    with tight.bank.watched() as tails:
+        tight.recall(rows[:20] + 0.3, max_steps=3)
+    assert torch.cat(tails).max() <= 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.15, 1.0], ids=["clusters", "no clusters"])
+def test_the_tail_is_never_violated_in_ten_thousand_cues(spread):
+    rows = clustered(2000, spread=spread).double()
+    bank = bank_of(rows, probes=3)
+    cues = torch.cat(
+        [clustered(5000, seed=2, spread=spread), torch.randn(5000, 8, generator=torch.Generator().manual_seed(1))]
+    ).double()
+    for beta in (0.5, 4.0):
+        for some in cues.split(500):
+            read = Read(Euclidean(), SoftMax(beta), some)
+            found = bank.search(read)
+            seen, whole = (read.finish(partial).potential for partial in (found.partial, bank.bank.fold(read)))
+            assert (-torch.expm1(beta * (seen - whole)) <= found.tail + 1e-9).all()
 
 
 def test_a_few_changes_do_not_build_anew_and_many_do():

@@ -1,20 +1,14 @@
 """An index over a bank: a read looks into the cells nearest to the cue, and says what the others could change.
 
-A read of some cells is exact over their rows. What is left out is bounded by the cells that were not looked into: no row of a cell
-scores above its bound `u`, so for the soft-max the unseen rows have at most the share `T / (T + Z)` of the weight, with
-`T = sum over unseen cells of rows x exp(beta u)` and `Z` the sum over the rows seen. Cells are looked into, nearest centre first
-and then by their bound, until that share is within a tolerance. (The usual estimate, `(N - k) exp(beta s_k) / Z`, holds for the
-true k-th score only, which an index does not know.)
-
-The index is a copy that can be thrown away at any time: rows appended since it was built are read beside it, forgotten ones are
-passed over, and it is built anew when these have become many or rows were changed in place.
+How that is bounded stands in `indexed_look.py`. The index is a copy that can be thrown away at any time: rows appended since it
+was built are read beside it, forgotten ones are passed over, and it is built anew when these have become many or rows were changed
+in place. Over a bank on disk it lies on disk too, and only the cells that are looked into are read.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -25,20 +19,19 @@ from attractor import tensor_file
 from attractor.bank.base import Bank, Metadata
 from attractor.bank.disk import DiskBank
 from attractor.bank.indexed_cells import Cells, answers
+from attractor.bank.indexed_look import Index
+from attractor.bank.indexed_rows import CopyError, Place, discard
 from attractor.bank.ram import RamBank
 from attractor.bank.serial import bank_from, bank_settings, savable
+from attractor.bank.store import INDEX
 from attractor.read import Block, Partial, Read, SoftMax, TopK
-from attractor.read.best import two_best
-from attractor.read.similarity import widened
 from attractor.read.sparse import Entmax
 from attractor.read.tiles import needs_gradient
 from attractor.validation import check_count, check_not_negative
 
-FILE = "index.safetensors"
+FILE = "cells.safetensors"
 LEAST_ROWS = 4096
 """Of a bank that is worth an index."""
-STALE = 0.1
-"""The share of rows appended or forgotten since, beyond which an index is built anew."""
 
 
 class Found(NamedTuple):
@@ -60,8 +53,12 @@ class IndexedBank(Bank):
     """A `RamBank` or `DiskBank` with an index for reads of few cues.
 
     Dot product, Euclidean and cosine reads by soft-max, top-k, sparsemax and entmax go through the index, masked ones too; all
-    others, those that need gradients, and those of small banks are exact. The index takes the memory of the patterns once more;
-    beside a `DiskBank` it is kept in its folder.
+    others, those that need gradients, and those of small banks are exact. The index copies the rows: over a `RamBank` in memory,
+    over a `DiskBank` into its folder, with some 16 bytes of each row in memory; its centres come from a sample, and the rows are
+    added a block at a time, so that the bank may be larger than memory.
+
+    What the rows not looked at could have changed is bounded for every read: by `tolerance` in advance, by `search` and `tail` for
+    a single read, and by `watched` for all that a memory reads while it recalls.
 
     Args:
         bank: where the patterns live. What is stored through it directly is found too.
@@ -73,6 +70,7 @@ class IndexedBank(Bank):
         TypeError: another kind of bank.
         ValueError: `probes` is below 1, or `tolerance` negative.
         ImportError: faiss is not installed (at the first read that builds an index).
+        OSError: the disk has no room for an index (at that read too).
 
     Example:
         >>> from attractor.read import Euclidean
@@ -91,6 +89,7 @@ class IndexedBank(Bank):
         self.probes = check_count("probes", probes)
         self.tolerance = None if tolerance is None else check_not_negative("tolerance", tolerance)
         self._index: Index | None = None
+        self._watches: list[list[Tensor]] = []
 
     @property
     def value_dim(self) -> int | None:
@@ -121,10 +120,30 @@ class IndexedBank(Bank):
         Raises:
             ValueError: the bank is empty.
         """
-        if not self._fits(read):
-            return self._exact(read)
-        with torch.no_grad():
-            return self._search(read) or self._exact(read)
+        found = self._find(read) if self._fits(read) else self._exact(read)
+        for watch in self._watches:
+            watch.append(found.tail)
+        return found
+
+    @contextmanager
+    def watched(self) -> Iterator[list[Tensor]]:
+        """The tails `(b,)` of all reads within, from any thread, in a list that grows: one for each step of a recall.
+
+        Example:
+            >>> from attractor import DenseMemory
+            >>> memory = DenseMemory(bank=IndexedBank(RamBank(2), tolerance=1e-3))
+            >>> ids = memory.store(torch.eye(2))
+            >>> with memory.bank.watched() as tails:
+            ...     recalled = memory.recall(torch.eye(2))
+            >>> float(torch.cat(tails).max())  # no step left out more than this share of the weight
+            0.0
+        """
+        watch: list[Tensor] = []
+        self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            self._watches = [one for one in self._watches if one is not watch]
 
     def blocks(self, rows: int) -> Iterator[Block]:
         return self.bank.blocks(rows)
@@ -146,7 +165,7 @@ class IndexedBank(Bank):
         self.bank.compact()
         self._index = None
         if isinstance(self.bank, DiskBank):
-            (self.bank.path / FILE).unlink(missing_ok=True)
+            discard(self.bank.path / INDEX)
 
     def settings(self, folder: Path) -> dict[str, Any]:
         if isinstance(self.bank, RamBank):
@@ -181,9 +200,18 @@ class IndexedBank(Bank):
             and not needs_gradient(read, read.cues)
         )
 
-    def _search(self, read: Read) -> Found | None:
+    def _find(self, read: Read) -> Found:
+        with torch.no_grad():
+            while True:
+                try:
+                    return self._search(read, self._current()) or self._exact(read)
+                except CopyError:
+                    self._index = None
+                    discard(self._folder)
+
+    def _search(self, read: Read, index: Index) -> Found | None:
         """The answer of the index; None where it pays to look at all rows for all cues at once."""
-        index, looks = self._current(), []
+        looks = []
         masks = [None] * len(read.cues) if read.known is None else read.known[:, None]
         for cue, mask in zip(read.cues[:, None], masks, strict=True):
             look = index.look(read.with_cues(cue, mask), self.probes, self.tolerance)
@@ -199,141 +227,53 @@ class IndexedBank(Bank):
 
     def _current(self) -> Index:
         """An index of the rows of today."""
-        changed = self.bank.changed_at if isinstance(self.bank, DiskBank) else 0
-        index = self._index
-        if index is None and isinstance(self.bank, DiskBank):
-            index = read_index(self.bank)
-        if index is not None and index.version != self.bank.version:
-            index = (
-                index.refreshed(self.bank) if (index.changed, index.cells.block.patterns.dtype) == (changed, self.dtype) else None
-            )
-        if index is None:
-            index = Index.of(Cells.of(self.bank), changed, self.bank.version)
-            if isinstance(self.bank, DiskBank):
-                tensor_file.write(self.bank.path / FILE, {"changed": changed, "version": index.version}, index.cells.tensors())
-        self._index = index
-        return index
-
-
-class Look(NamedTuple):
-    """What a cue found: `places` of the rows that matter, the bound `tail` on the rest, how many `rows` were looked at."""
-
-    places: Tensor
-    tail: float
-    rows: int
-
-
-@dataclass(frozen=True, eq=False)
-class Index:
-    """Cells, rows that came after them, and which rows of both are live.
-
-    Places count the rows of the cells, then those that came after.
-    """
-
-    cells: Cells
-    changed: int
-    version: int
-    fresh: Block
-    live: Tensor
-
-    @classmethod
-    def of(cls, cells: Cells, changed: int, version: int) -> Index:
-        return cls(cells, changed, version, cells.block.rows(slice(0)), torch.ones(len(cells.block), dtype=torch.bool))
-
-    def refreshed(self, bank: Bank) -> Index | None:
-        """Brought up to date with `bank`; None where building anew is better."""
-        ids, known, version = bank.ids(), self.cells.block.ids, bank.version
-        newest = int(known.max())
-        fresh = ids[ids > newest]
-        place = torch.searchsorted(ids, known).clamp_max(max(0, len(ids) - 1))
-        live = ids[place] == known
-        if len(fresh) + int((~live).sum()) > STALE * len(known):
-            return None
-        return replace(self, version=version, fresh=bank.get(fresh), live=live)
-
-    def look(self, read: Read, probes: int, tolerance: float | None) -> Look | None:
-        """Look into cells for the one cue of `read`; None once they hold more than half of the rows."""
-        centre, bound = self.cells.bounds(read)
-        probes = min(probes, len(self.cells))
-        nearest = centre.topk(probes).indices
-        order = torch.cat([nearest, bound.scatter(0, nearest, math.inf).argsort(descending=True, stable=True)[probes:]])
-        sizes = self.cells.sizes[order]
-        places, scores = [torch.arange(len(self.fresh)) + len(self.live)], [self.scores(read, self.fresh)]
-        done, wanted = 0, probes
         while True:
-            for start, block in self.cells.rows_of(order[done:wanted].tolist()):
-                live = self.live[start : start + len(block)]
-                scores.append(self.scores(read, block).masked_fill(~live, -math.inf))
-                places.append(torch.arange(start, start + len(block)))
-            scores, places, done = [torch.cat(scores)], [torch.cat(places)], wanted
-            tail = share_of_unseen(read, scores[0], bound[order[done:]], sizes[done:])
-            if tolerance is None or tail <= tolerance:
-                return Look(places[0][matter(read, scores[0])], tail, len(places[0]))
-            wanted = min(2 * done, len(order))
-            if done == len(order) or 2 * int(sizes[:wanted].sum()) > len(self.live):
-                return None
+            version, changed = self.bank.version, self._changed_at()  # before the rows: others may write meanwhile
+            index = self._index or self._kept()
+            if index is not None and (index.changed, index.cells.block.patterns.dtype) != (changed, self.dtype):
+                index = None
+            if index is not None and index.version != version:
+                try:
+                    index = index.refreshed(self.bank, version)
+                except ValueError:
+                    if self.bank.version == version:
+                        raise
+                    continue
+            self._index = index or self._built(version, changed)
+            if self._changed_at() == changed:
+                return self._index
 
-    def scores(self, read: Read, block: Block) -> Tensor:
-        """Scores `(n,)` of the one cue of `read`."""
-        wide = Block(block.ids, widened(block.patterns), None, block.norms)
-        return (read.similarity.relative(read.prepared, wide) + read.prepared.offset)[0].double()
+    def _built(self, version: int, changed: int) -> Index:
+        if isinstance(self.bank, RamBank):
+            return Index.of(Cells.of(self.bank, Place()), changed, version)
+        place = Place(self._folder)
+        cells = Cells.of(self.bank, place)
+        block = cells.block
+        like = {"patterns": block.patterns[:0]} | ({} if block.values is None else {"values": block.values[:0]})
+        described = {"changed": changed, "version": version, "copy": place.number}
+        tensors = cells.tensors() | {f"like.{name}": one for name, one in like.items()}
+        with suppress(FileNotFoundError):  # another process has erased the copy
+            tensor_file.write(self._folder / FILE, described, tensors)
+            place.discard_others()
+        return Index.of(cells, changed, version)
 
-    def partial(self, read: Read, places: Sequence[Tensor]) -> Partial:
-        """What the rows at `places`, of each cue its own, contribute to `read`."""
-        chosen = torch.cat(list(places)).unique()
-        block = self.rows(chosen)
-        own = torch.zeros(len(places), len(chosen), dtype=torch.bool)
-        for row, some in enumerate(places):
-            own[row, torch.searchsorted(chosen, some.sort().values)] = True
-        order = block.ids.argsort()
-        block, own = block.rows(order), own[:, order]
-        wide = Block(block.ids, widened(block.patterns), None if block.values is None else widened(block.values))
-        scores = read.similarity.relative(read.prepared, wide).masked_fill(~own, -math.inf)
-        best = two_best(scores, wide.ids)
-        best = best._replace(ids=best.ids.masked_fill(best.scores == -math.inf, -1))
-        return Partial(best, read.separation.partial(scores, wide.ids, read.rows(wide), best))
+    def _kept(self) -> Index | None:
+        """The index in the folder of a bank on disk; None where there is none, or a damaged one."""
+        if isinstance(self.bank, RamBank):
+            return None
+        try:
+            described, tensors = tensor_file.read(self._folder / FILE, "an index")
+            like = {name.removeprefix("like."): tensors.pop(name) for name in list(tensors) if name.startswith("like.")}
+            held = Place(self._folder, described["copy"]).rows(len(tensors["ids"]), like)
+            return Index.of(Cells.from_tensors(tensors, held), described["changed"], described["version"])
+        except (FileNotFoundError, ValueError, KeyError, CopyError):
+            return None
 
-    def rows(self, places: Tensor) -> Block:
-        inside, after = places[places < len(self.live)], places[places >= len(self.live)] - len(self.live)
-        old, new = self.cells.block.rows(inside), self.fresh.rows(after)
-        values = None if old.values is None or new.values is None else torch.cat([old.values, new.values])
-        return Block(torch.cat([old.ids, new.ids]), torch.cat([old.patterns, new.patterns]), values)
+    def _changed_at(self) -> int:
+        """The version that last changed rows in place."""
+        return self.bank.changed_at if isinstance(self.bank, DiskBank) else 0
 
-
-def matter(read: Read, scores: Tensor) -> Tensor:
-    """Which of the rows seen can change the read, by their scores `(n,)`."""
-    rank = min(read.separation.rank, len(scores))
-    lowest = min(float(scores.topk(rank).values[-1]), float(scores.max()) - read.separation.reach(len(scores), read.cues.dtype))
-    return ((scores >= lowest) & (scores > -math.inf)).nonzero().flatten()
-
-
-def share_of_unseen(read: Read, seen: Tensor, bound: Tensor, sizes: Tensor) -> float:
-    """The largest share of the weight that rows not seen can have: `sizes` rows that score at most `bound` each."""
-    separation = read.separation
-    unseen = bound.masked_fill(sizes == 0, -math.inf)
-    best, rival = float(seen.max()), float(unseen.max()) if len(unseen) else -math.inf
-    if rival == -math.inf:
-        return 0.0
-    if best == -math.inf:
-        return 1.0
-    if isinstance(separation, Entmax):
-        return 0.0 if rival < best - separation.reach(1, torch.float64) else 1.0
-    assert isinstance(separation, SoftMax | TopK)
-    kept = seen.topk(min(separation.k, len(seen))).values if isinstance(separation, TopK) else seen
-    if isinstance(separation, TopK) and len(seen) >= separation.k:
-        # a row that scores below the k-th best of those seen cannot be among the k best of all
-        unseen = unseen.masked_fill(unseen < kept[-1], -math.inf)
-    total = (separation.number * unseen + sizes.clamp_min(1).log()).logsumexp(0)
-    ratio = math.exp(min(0.0, float(total - (separation.number * kept).logsumexp(0))))
-    if isinstance(separation, TopK):
-        return ratio
-    return float((total - torch.logaddexp(total, (separation.number * kept).logsumexp(0))).exp())
-
-
-def read_index(bank: DiskBank) -> Index | None:
-    """The index in the bank's folder; None where there is none, or a damaged one."""
-    try:
-        described, tensors = tensor_file.read(bank.path / FILE, "an index")
-        return Index.of(Cells.from_tensors(tensors), described["changed"], described["version"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
+    @property
+    def _folder(self) -> Path:
+        assert isinstance(self.bank, DiskBank)
+        return self.bank.path / INDEX

@@ -16,12 +16,15 @@ import torch
 from torch import Tensor
 
 from attractor.bank.base import Bank
+from attractor.bank.indexed_rows import CopyError, Place, checksums
 from attractor.read import Block, Cosine, Dot, Euclidean, Read
 from attractor.read.similarity import widened
 
 ROWS_PER_CENTRE = 64
 """Rows that k-means looks at for each centre."""
 ROWS_TOGETHER = 2**16
+SOUND = -1
+"""Stands in place of a checksum that was found right."""
 ROUNDING = 2.0**-20
 """Beyond what distances of vectors in double precision, computed by their products, can be off, relative to the lengths."""
 
@@ -34,39 +37,38 @@ class Cells:
         centres: `(c, d)` float64.
         radii: `(c,)` float64, the distance of the farthest row.
         starts: `(c + 1,)` int64.
+        checks: `(c, tensors)` int64, checksums of rows that come from a file; None for rows in memory.
     """
 
     centres: Tensor
     radii: Tensor
     starts: Tensor
     block: Block
+    checks: Tensor | None
 
     @classmethod
-    def of(cls, bank: Bank) -> Cells:
-        """Group all rows of a bank, which must not be empty; the same rows give the same cells.
+    def of(cls, bank: Bank, place: Place) -> Cells:
+        """Group all rows of a bank, which must not be empty, and copy them to `place`; the same rows give the same cells.
+
+        Of the rows, no more than a block is in memory at a time, beside what `place` keeps there.
 
         Raises:
             ImportError: faiss is not installed.
         """
         count = max(1, round(len(bank) ** 0.5))
         search = trained(bank.sample(ROWS_PER_CENTRE * count).patterns, count)
-        blocks = list(bank.blocks(ROWS_TOGETHER))
-        cells = torch.cat([nearest_centre(search, block.patterns) for block in blocks])
-        ids, patterns = torch.cat([block.ids for block in blocks]), torch.cat([block.patterns for block in blocks])
-        values = None if blocks[0].values is None else torch.cat([block.values for block in blocks if block.values is not None])
-        order = cells.argsort(stable=True)
-        rows = Block(ids, patterns, values).rows(order)
         centres = torch.from_numpy(search.reconstruct_n(0, search.ntotal)).double()
-        sizes = cells.bincount(minlength=count)
-        norms = torch.linalg.vector_norm(widened(rows.patterns), dim=-1).square()
-        own = cells[order]
-        far = [
-            (some.double() - centres[where]).norm(dim=-1)
-            for some, where in zip(rows.patterns.split(ROWS_TOGETHER), own.split(ROWS_TOGETHER), strict=True)
-        ]
-        radii = torch.zeros(count, dtype=torch.float64).scatter_reduce_(0, own, torch.cat(far), "amax")
-        starts = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
-        return cls(centres, radii, starts, Block(rows.ids, rows.patterns, rows.values, norms))
+        radii, parts = torch.zeros(count, dtype=torch.float64), []
+        for block in bank.blocks(ROWS_TOGETHER):
+            own = nearest_centre(search, block.patterns)
+            radii.scatter_reduce_(0, own, (block.patterns.double() - centres[own]).norm(dim=-1), "amax")
+            parts.append((own, block.ids, torch.linalg.vector_norm(widened(block.patterns), dim=-1).square()))
+        own, ids, norms = (torch.cat(some) for some in zip(*parts, strict=True))
+        order = own.argsort(stable=True)
+        starts = torch.cat([torch.zeros(1, dtype=torch.int64), own.bincount(minlength=count).cumsum(0)])
+        held = place.fill(bank.blocks(ROWS_TOGETHER), ids, order)
+        block = Block(ids[order], held["patterns"], held.get("values"), norms[order])
+        return cls(centres, radii, starts, block, checksums(held, starts) if place.on_disk else None)
 
     def __len__(self) -> int:
         return len(self.centres)
@@ -77,10 +79,15 @@ class Cells:
         return self.starts.diff()
 
     def rows_of(self, cells: list[int]) -> Iterator[tuple[int, Block]]:
-        """Where the rows of some cells begin, and those rows."""
+        """Where the rows of some cells begin, and those rows.
+
+        Raises:
+            CopyError: they are not as they were written.
+        """
         for cell in cells:
             start, stop = int(self.starts[cell]), int(self.starts[cell + 1])
             if start < stop:
+                self._check(cell)
                 yield start, self.block.rows(slice(start, stop))
 
     def bounds(self, read: Read) -> tuple[Tensor, Tensor]:
@@ -101,16 +108,25 @@ class Cells:
         return cosines, torch.where(radii >= lengths, 1.0, nearest)
 
     def tensors(self) -> dict[str, Tensor]:
-        """What a file of these cells holds."""
-        values = {} if self.block.values is None else {"values": self.block.values}
-        norms = {} if self.block.norms is None else {"norms": self.block.norms}
-        own = {"centres": self.centres, "radii": self.radii, "starts": self.starts}
-        return {**own, "ids": self.block.ids, "patterns": self.block.patterns, **values, **norms}
+        """All but the rows themselves."""
+        assert self.checks is not None and self.block.norms is not None
+        own = {"centres": self.centres, "radii": self.radii, "starts": self.starts, "checks": self.checks}
+        return {**own, "ids": self.block.ids, "norms": self.block.norms}
 
     @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor]) -> Cells:
-        block = Block(tensors["ids"], tensors["patterns"], tensors.get("values"), tensors["norms"])
-        return cls(tensors["centres"], tensors["radii"], tensors["starts"], block)
+    def from_tensors(cls, tensors: dict[str, Tensor], held: dict[str, Tensor]) -> Cells:
+        """What `tensors` described, over the rows `held`."""
+        block = Block(tensors["ids"], held["patterns"], held.get("values"), tensors["norms"])
+        return cls(tensors["centres"], tensors["radii"], tensors["starts"], block, tensors["checks"])
+
+    def _check(self, cell: int) -> None:
+        """Compare the rows of a cell with their checksums, the first time."""
+        if self.checks is None or self.checks[cell, 0] == SOUND:
+            return
+        held = {"patterns": self.block.patterns} | ({} if self.block.values is None else {"values": self.block.values})
+        if not torch.equal(checksums(held, self.starts[cell : cell + 2]), self.checks[cell : cell + 1]):
+            raise CopyError(f"cell {cell} of the index is damaged")
+        self.checks[cell, 0] = SOUND
 
 
 def answers(read: Read) -> bool:

@@ -8,8 +8,8 @@ next start. Against power loss the promise is that of `fsync`: what the drive re
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import groupby
 from numbers import Integral
 from pathlib import Path
@@ -23,8 +23,8 @@ from attractor.bank.manifest import Manifest
 from attractor.bank.segments import Ids, Layout, Rows, Segment, SegmentError, SegmentFolder
 from attractor.bank.snapshot import Entry, Snapshot
 
-COPIES = "index*.safetensors*"
-"""Files in the folder that copy rows, and can be made again."""
+INDEX = "index"
+"""Folder, within that of the bank, in which an index keeps copies of the rows; it can be made again."""
 LARGEST_DIM = 2**31 - 1
 LARGEST_ENTRY = 2**20
 """Bytes of one row's metadata as JSON."""
@@ -155,9 +155,7 @@ class RowStore:
         """Remove the files of segments that no longer count, copies of their rows, and what the log still says of them."""
         if numbers:
             self.folder.unlink(numbers)
-            for copy in self.path.glob(COPIES):
-                with suppress(PermissionError):
-                    copy.unlink()
+            shutil.rmtree(self.path / INDEX, ignore_errors=True)
         self.manifest.flush()
 
     def lost(self, snapshot: Snapshot, *, thorough: bool) -> Ids:
