@@ -153,8 +153,25 @@ def kill_writers(path, kills, seed):
     assert int(done.stdout.split("kills, ")[1].split()[0]) > 0, f"seed {seed}: no writer lived long enough to store"
 
 
+def kill_appenders(path, kills, seed):
+    program = Path(__file__).with_name("kill_appenders.py")
+    done = subprocess.run([sys.executable, program, path, str(kills), str(seed)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
+    sys.stdout.write(done.stdout)
+    assert int(done.stdout.split("kills, ")[1].split()[0]) > kills / 4, f"too few appenders lived long enough: {done.stdout}"
+
+
+def test_what_was_appended_survives_a_kill(tmp_path):
+    kill_appenders(tmp_path / "bank", 50, seed=0)
+
+
+@pytest.mark.slow
+def test_what_was_appended_survives_a_thousand_kills(tmp_path):
+    kill_appenders(tmp_path / "bank", 1000, seed=1)
+
+
 def test_what_was_acknowledged_survives_a_kill(tmp_path):
-    kill_writers(tmp_path / "bank", 50, seed=0)
+    kill_writers(tmp_path / "bank", 20, seed=0)
 
 
 @pytest.mark.slow
