@@ -86,6 +86,13 @@ def test_a_vote_at_the_threshold_moves_a_neuron():
     assert satisfied.all() and not found.any()
 
 
+def test_a_neuron_at_its_limit_goes_no_further():
+    check, cue = Check.of(torch.tensor([[1.0, 0.0]]), 0.5), torch.tensor([[2.0, 1.0]])
+    for least, right in ((0, True), (1, False)):
+        found, satisfied = correct(check, cue, BitFlipping(noise=0.0), torch.Generator(), (least, 100))
+        assert satisfied.tolist() == [right] and found.tolist() == [[0.0, 1.0] if right else [2.0, 1.0]]
+
+
 def test_noise_without_bounds_reaches_any_threshold():
     assert BitFlipping(noise=0.1, threshold=1.5, distribution="gaussian").threshold == 1.5
 

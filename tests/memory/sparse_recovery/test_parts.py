@@ -23,6 +23,7 @@ from attractor.memory.sparse_recovery import (
     sparse_constraints,
     sparse_rows,
 )
+from attractor.memory.sparse_recovery.decoders import penalised
 from attractor.memory.sparse_recovery.expander import agreements
 from attractor.memory.sparse_recovery.iteration import iterate, least_squares
 from attractor.memory.sparse_recovery.refinement import refined
@@ -205,6 +206,24 @@ def test_denoising_meets_the_conditions_of_its_minimum():
     assert bool(decoded.settled.all()) and bool(active.any()) and not bool(active.all())
     assert torch.allclose(gradient[active], 0.3 * decoded.errors[active].sign(), atol=1e-5)
     assert float(gradient[~active].abs().max()) <= 0.3 + 1e-5
+
+
+def test_penalised_problems_are_solved_by_the_steps_of_fista():
+    subspace = Subspace.of_constraints(dual_rows(LinearCode.gaussian(20, 10, generator=seeded()).directions))
+    asked = subspace.violation(torch.randn(3, 20, generator=seeded(1), dtype=torch.float64))
+    penalty = torch.full((3, 1), 0.1, dtype=torch.float64)
+
+    def descended(errors):
+        moved = errors + asked - subspace.violation(errors)
+        return moved.sign() * (moved.abs() - penalty).clamp_min(0)
+
+    # momenta 1, (1 + sqrt 5) / 2 and so on
+    second = (1 + 5**0.5) / 2
+    third = (1 + (1 + 4 * second**2) ** 0.5) / 2
+    one = descended(torch.zeros_like(asked))
+    two = descended(one)
+    three = descended(two + (second - 1) / third * (two - one))
+    assert torch.allclose(penalised(asked, torch.zeros_like(asked), penalty, subspace, 3), three, atol=1e-12)
 
 
 def test_every_sample_of_an_iteration_ends_with_its_own_last_step():
