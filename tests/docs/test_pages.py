@@ -10,8 +10,8 @@ from docs.snippets import BLOCK, run_blocks
 from attractor import AttractorWarning
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(page for page in DOCS.rglob("*.md") if BLOCK.search(page.read_text(encoding="utf-8")))
-SLOW = ["scale.md"]  # it starts the engine of a cluster
+OF_CLUSTERS = DOCS / "scale.md"  # run beside the tests of cluster banks, which have the engine started
+PAGES = sorted(page for page in DOCS.rglob("*.md") if page != OF_CLUSTERS and BLOCK.search(page.read_text(encoding="utf-8")))
 NEEDED = {"attractor.estimators": "sklearn", "attractor.language": "transformers", "faiss": "faiss", "networkx": "networkx"}
 
 
@@ -25,9 +25,7 @@ def needed(page):
     return [package for start, package in NEEDED.items() if any(module.startswith(start) for module in imported)]
 
 
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, id=name_of(page), marks=[pytest.mark.slow] * (page.name in SLOW)) for page in PAGES]
-)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_python_of_a_page_runs_without_a_warning(page, tmp_path, monkeypatch):
     for module in needed(page):
         pytest.importorskip(module)
