@@ -203,7 +203,6 @@ def test_a_bank_of_format_1_is_read_and_gets_a_checksum(here, tmp_path):
         ("auto", True),
         ("192.0.2.7:6379", True),
         ("127.0.0.1:6379", True),
-        ("ray://192.0.2.9:10001", True),
         ("192.0.2.7:6380", False),
         ("192.0.2.9:6379", False),
         ("no-such-host.invalid:6379", False),

@@ -2,15 +2,18 @@
 
 import math
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
 
+from attractor.app import reproduction
+from attractor.errors import AttractorWarning
+from attractor.papers import Report, sweep_engine
 from attractor.papers import sweep as sweep_module
-from attractor.papers import sweep_engine
 from attractor.papers.sweep import sweep, sweeping
-from attractor.papers.sweep_engine import ADDRESS, sweeping_on_engine
+from attractor.papers.sweep_engine import sweeping_on_engine
 
 POINTS = [(3, 4), (5, 12), (8, 15), (7, 24), (20, 21)]
 RESULTS = [5.0, 13.0, 17.0, 25.0, 29.0]
@@ -58,15 +61,11 @@ def here(monkeypatch):
     monkeypatch.setattr(sweep_engine, "engine", lambda address: engine.addresses.append(address) or engine)
     monkeypatch.setattr(sweep_engine, "find_spec", lambda name: name)
     monkeypatch.setattr(sweep_engine, "processes", ThreadPoolExecutor)
-    monkeypatch.delenv(ADDRESS, raising=False)
     return engine
 
 
-@pytest.mark.parametrize("given", ["argument", "environment"])
-def test_an_address_is_used_from_the_start_and_the_journal_is_the_same(here, monkeypatch, tmp_path, given):
-    if given == "environment":
-        monkeypatch.setenv(ADDRESS, "head:6379")
-    with sweeping_on_engine("head:6379" if given == "argument" else None), sweeping(1, tmp_path / "engine"):
+def test_an_address_is_used_from_the_start_and_the_journal_is_the_same(here, tmp_path):
+    with sweeping_on_engine("head:6379"), sweeping(1, tmp_path / "engine"):
         told = []
         assert sweep(math.hypot, POINTS, told.append) == RESULTS
     assert here.addresses == ["head:6379"] and len(here.answered) == here.most == 5 and told == [0.2, 0.4, 0.6, 0.8, 1.0]
@@ -74,6 +73,21 @@ def test_an_address_is_used_from_the_start_and_the_journal_is_the_same(here, mon
         sweep(math.hypot, POINTS)
     lines = [sorted((tmp_path / name).read_text().split("\n")) for name in ("engine", "processes")]
     assert lines[0] == lines[1]
+
+
+def test_a_reproduction_over_a_cluster_sweeps_there(here, tmp_path, monkeypatch):
+    swept = []
+
+    def run(scale, seed, progress):
+        swept.extend(sweep(math.hypot, POINTS))
+        return Report("20", scale, seed, (), (), 0.1)
+
+    toy = SimpleNamespace(__name__="attractor.papers.claim", PAPER=None, run=run)
+    monkeypatch.setattr(reproduction, "paper_module", lambda one: toy)
+    monkeypatch.setattr(reproduction, "write_report", lambda *given: None)
+    order = reproduction.Order(("20",), "smoke", 0, tmp_path, 1, "head:6379")
+    assert reproduction.attempt(order, "20", 1).paper == "20"
+    assert swept == RESULTS and here.addresses == ["head:6379"]
 
 
 def test_little_work_stays_in_processes(here):
@@ -99,6 +113,21 @@ def test_what_no_process_has_begun_in_time_goes_to_an_engine_of_as_many_workers(
         assert sweep(slow, POINTS) == RESULTS
     assert here.addresses == [None] and here.most == 2
     assert sorted(inside) == POINTS[:2] and sorted(here.answered) == sorted(POINTS[2:])
+
+
+def test_an_engine_that_does_not_start_leaves_the_work_to_the_processes(here, monkeypatch):
+    def fails(address):
+        raise Exception("the node timed out during startup")  # as Ray has it
+
+    monkeypatch.setattr(sweep_engine, "engine", fails)
+    monkeypatch.setattr(sweep_engine, "SECONDS_IN_PROCESSES", 0.0)
+    with sweeping_on_engine(), sweeping(2), pytest.warns(AttractorWarning, match="stays in processes.*timed out"):
+        assert sweep(slowly, POINTS) == RESULTS
+
+
+def slowly(x, y):
+    time.sleep(0.02)
+    return math.hypot(x, y)
 
 
 @pytest.mark.parametrize("reason", ["one worker", "no Ray", "one of several processes"])

@@ -22,6 +22,7 @@ from attractor.data import DataUnavailableError
 from attractor.papers import Paper, Report, is_stale, last_report, paper_module, source_hash
 from attractor.papers.report import Progress, Scale
 from attractor.papers.sweep import sweeping
+from attractor.papers.sweep_engine import sweeping_on_engine
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Order:
         seed: of everything that is random.
         output: folder of the reports.
         workers: processes in all.
+        address: of a cluster that carries out the sweeps. None: this machine.
     """
 
     ids: tuple[str, ...]
@@ -41,6 +43,7 @@ class Order:
     seed: int
     output: Path
     workers: int
+    address: str | None = None
 
     @property
     def ledger(self) -> Path:
@@ -128,7 +131,7 @@ def attempt(order: Order, paper_id: str, workers: int, progress: Progress | None
     code = source_hash(module.__name__)  # before the run: the source may change in its course
     journal = order.output / f".{paper_id}-{order.scale}-{order.seed}-{code}.jsonl"
     try:
-        with sweeping(workers, journal):
+        with sweeping(workers, journal), sweeping_on_engine(order.address):
             report = with_provenance(module.run(order.scale, order.seed, progress), code)
     except DataUnavailableError as error:
         return error

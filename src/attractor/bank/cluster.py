@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
+from logging import WARNING
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -314,8 +315,10 @@ def engine(address: str | None) -> Any:
     except ImportError as error:
         raise ImportError("a cluster needs Ray: pip install 'attractor[ray]'") from error
     if ray.is_initialized():
+        if address is None or "://" in address:  # another protocol: its address tells nothing
+            return ray
         running = ray.get_runtime_context().gcs_address
-        if address is not None and not leads_to(address, running):
+        if not leads_to(address, running):
             raise ValueError(f"address must be that of the engine that this process uses already, {running}, got {address!r}")
         return ray
     # Ray would run its workers at niceness 15, behind everything else that the machine does
@@ -323,14 +326,14 @@ def engine(address: str | None) -> Any:
     if address is None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # its ports are open to the network
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False)
+    ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False, logging_level=WARNING)
     return ray
 
 
 def leads_to(address: str, running: str) -> bool:
-    """Whether `address` may be that of the engine at `running`, `"host:port"`; a name for another protocol is taken on trust."""
+    """Whether `address` may be that of the engine at `running`, `"host:port"`; `"auto"` leads anywhere."""
     host, separator, port = address.rpartition(":")
-    if not separator or "://" in address:
+    if not separator:
         return True
     try:
         number = socket.gethostbyname(host)

@@ -1,7 +1,7 @@
 """Sweeps on the engine of the cluster bank (extra `ray`): where its address is given, or for what a pool leaves undone.
 
-A pool starts in a second and is enough for half a minute of work. Beyond it the engine takes over what no process has begun: it
-repeats measurements whose worker was lost, and spreads them over the machines of a cluster, which need this package and the data.
+A pool starts in a second and is enough for half a minute of work. Beyond it the engine takes over what no process has begun, as it
+repeats measurements whose worker was lost. A cluster spreads them over its machines, which need this package and the data.
 
 Each point carries its own seed, so the results are the same whoever measures them. The engine stands in for `sweep.measured`, so
 that no paper depends on it.
@@ -9,8 +9,8 @@ that no paper depends on it.
 
 from __future__ import annotations
 
-import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, as_completed, wait
 from contextlib import contextmanager
@@ -23,12 +23,11 @@ from typing import Any
 import torch
 
 from attractor.bank.cluster import engine
+from attractor.errors import AttractorWarning
 from attractor.papers import sweep
 from attractor.papers.parts import at_most
 
 SECONDS_IN_PROCESSES = 30.0
-ADDRESS = "ATTRACTOR_CLUSTER"
-"""Environment variable that may name the cluster."""
 
 Points = dict[str, tuple[Any, ...]]
 Measure = Callable[..., Any]
@@ -42,13 +41,18 @@ def sweeping_on_engine(address: str | None = None) -> Iterator[None]:
     Ray is not installed, there is one worker only, or this process is itself one of several that measure.
 
     Args:
-        address: of a running cluster, `"auto"` or `"host:port"`. Default: the environment variable `ATTRACTOR_CLUSTER`.
+        address: of a running cluster, `"auto"` or `"host:port"`. Default: none.
 
     Raises:
-        ImportError: there is an address, and Ray is not installed; raised by the sweep.
+        ImportError, ConnectionError: there is an address, and Ray is not installed or finds no cluster there; raised by the sweep.
+
+    Example:
+        >>> import math
+        >>> with sweeping_on_engine(), sweep.sweeping(workers=1):
+        ...     sweep.sweep(math.hypot, [(3, 4), (5, 12)])
+        [5.0, 13.0]
     """
     before = sweep.measured
-    address = address or os.environ.get(ADDRESS) or None
     sweep.measured = partial(measured, address=address)
     try:
         yield
@@ -69,7 +73,7 @@ def measured(measure: Measure, points: Points, workers: int, address: str | None
 
 
 def in_processes(measure: Measure, points: Points, workers: int, seconds: float | None) -> Iterator[tuple[str, Any]]:
-    """Results of a pool; what it has not begun after so many `seconds` is measured by an engine on this machine."""
+    """Results of a pool; what it has not begun after so many `seconds`, and till the engine works, is measured by that."""
     pool = processes(min(workers, len(points)))
     try:
         running: dict[Future[Any], str] = {pool.submit(measure, *point): key for key, point in points.items()}
@@ -79,9 +83,10 @@ def in_processes(measure: Measure, points: Points, workers: int, seconds: float 
             yield from ((running.pop(future), future.result()) for future in done)
             if until is not None and time.monotonic() >= until:
                 break
-        left = [running.pop(future) for future in list(running) if future.cancel()]
+        ray = started() if running else None
+        left = [running.pop(future) for future in list(running) if ray and future.cancel()]
         if left:
-            yield from on_engine(measure, {key: points[key] for key in left}, engine(None), workers)
+            yield from on_engine(measure, {key: points[key] for key in left}, ray, workers)
         for future in as_completed(running):
             yield running[future], future.result()
     finally:
@@ -91,6 +96,15 @@ def in_processes(measure: Measure, points: Points, workers: int, seconds: float 
 def processes(workers: int) -> Executor:
     # "spawn": a forked process inherits torch's threads in a state in which they hang.
     return ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
+
+
+def started() -> Any:
+    """The engine on this machine, or None where it does not come up, which Ray says with a bare `Exception`."""
+    try:
+        return engine(None)
+    except Exception as error:
+        warnings.warn(f"the sweep stays in processes, Ray cannot start: {error}", AttractorWarning, stacklevel=2)
+        return None
 
 
 def on_engine(measure: Measure, points: Points, ray: Any, most: int) -> Iterator[tuple[str, Any]]:
