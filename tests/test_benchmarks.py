@@ -149,9 +149,16 @@ def test_the_shortest_training_that_is_as_good_counts(bench):
     assert module.needed([*found, {"by": module.PEER, "epochs": 1, "right": 0.9}])["epochs"] == 5
 
 
-def test_reading_with_a_memory_is_timed_beside_the_bare_model(bench):
+@pytest.mark.parametrize("apart", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in this process", "in a fresh one"])
+def test_reading_with_a_memory_is_timed_beside_the_bare_model(bench, monkeypatch, apart):
     pytest.importorskip("transformers", reason="the memory for language models needs transformers (extra language)")
     module = bench("language_memory")
+
+    def here(which, tokens, sizes):
+        return {"model": which, "tokens": tokens, **module.resident_over(which, tokens, sizes.window, sizes.slots)}
+
+    if not apart:
+        monkeypatch.setattr(module, "in_fresh_process", here)
     section = module.measure(module.QUICK, silent)
     assert section.figures["model"] == "tiny" and [row[0] for row in section.tables[0].rows] == list(module.WAYS)
     for one in section.figures["speed"]:
