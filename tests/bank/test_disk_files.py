@@ -187,3 +187,13 @@ def test_a_bank_that_is_closed_waits_for_who_works_on_it(path):
     thread.join()
     with DiskBank(path) as again:
         assert len(again) == 3
+
+
+def test_lengths_of_rows_are_kept_only_while_their_segment_is_there(path):
+    with patch.object(segments, "SEGMENT_BYTES", 256), DiskBank(path, 4) as bank:
+        bank.append(rows_of(40))
+        for _ in range(3):
+            list(bank.blocks(64))
+            bank.update(torch.tensor([0, 20]), torch.ones(2, 4))
+        assert all(block.norms is not None for block in bank.blocks(64))
+        assert set(bank._norms._kept) == {segment.number for segment in bank._manifest.snapshot().segments}
