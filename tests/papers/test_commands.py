@@ -36,6 +36,7 @@ def room(tmp_path, monkeypatch):
     """An empty folder of reports, and a paper that is measured at once."""
     reports = tmp_path / "reports"
     monkeypatch.setattr(registry, "REPORTS", reports)
+    monkeypatch.setattr(registry, "CATALOGUE", tmp_path / "catalogue.json")
     monkeypatch.setattr(commands, "REPORTS", reports)
     monkeypatch.setattr(commands, "paper_module", lambda one: TOY_MODULE)
     monkeypatch.setattr("attractor.app.reproduction.paper_module", lambda one: TOY_MODULE)
@@ -90,6 +91,13 @@ def test_saved_report_fills_the_table(room, run):
     assert (row["measured"], row["ok"], row["status"], paper["scale"]) == (2.0, True, "current", "smoke")
     assert paper["command"] == "attractor reproduce 20 --scale smoke"
     assert "stale" not in run("papers").lower()
+
+
+def test_saved_paper_is_shown_without_its_module(room, run, monkeypatch):
+    saved(room, run)
+    monkeypatch.setattr(commands, "paper_module", lambda one: pytest.fail("its packages may not be there"))
+    (paper,) = json.loads(run("papers", "--json"))["papers"]
+    assert (paper["title"], paper["authors"], paper["rows"][0]["text"]) == (TOY.title, list(TOY.authors), CLAIM.text)
 
 
 def test_report_of_other_code_is_stale(room, run):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from attractor.papers import module_names, paper_module, registry
@@ -113,6 +115,8 @@ def test_every_paper_is_well_formed():
         assert paper.id == one and paper.claims and paper.authors and paper.url.startswith("https://")
         assert len({claim.text for claim in paper.claims}) == len(paper.claims)
         assert all(claim.source for claim in paper.claims)
+        report = registry.last_report(one)
+        assert report is None or replace(registry.described(report), claims=paper.claims) == paper  # the catalogue is not older
 
 
 def test_committed_reports_belong_to_papers():

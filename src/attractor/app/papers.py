@@ -19,7 +19,7 @@ from attractor.app.report_page import NOT_RUN, STALE, Entry, page, status
 from attractor.app.reproduction import Order, pictures_in, read_report, reports, write_whole
 from attractor.papers import Claim, Paper, Report, Row, last_report, module_names, paper_module
 from attractor.papers.plain import one_of
-from attractor.papers.registry import REPORTS
+from attractor.papers.registry import REPORTS, described, enter
 from attractor.papers.report import SCALES
 
 TITLE = "Published claims, measured"
@@ -51,7 +51,7 @@ def papers(
     if html is not None and not html.absolute().parent.is_dir():
         raise ValueError(f"--html must lie in a folder that exists, got {str(html)!r}")
     reports_there = {one: last_report(one) if folder is None else read_report(folder, one) for one in module_names()}
-    entries = [(paper_module(one).PAPER, report) for one, report in reports_there.items()]
+    entries = [(paper_module(one).PAPER if report is None else described(report), report) for one, report in reports_there.items()]
     if as_json:
         write_json({"papers": [as_plain(paper, report) for paper, report in entries]})
     elif html is not None:
@@ -84,6 +84,14 @@ def reproduce(
             help="Processes: for several papers side by side, or the sweeps of one. Default: one for each processor.",
         ),
     ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="ATTRACTOR_CLUSTER",
+            help="Of a Ray cluster that carries out the sweeps, or auto. Default: this machine.",
+        ),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--save", help="Also put the report into the package, as the row that `attractor papers` prints.")
     ] = False,
@@ -91,10 +99,11 @@ def reproduce(
     """Measure the claims of papers again.
 
     Writes a report as JSON and HTML, with its figures, and prints the table; of several papers also one page, `report.html`. A run
-    that was interrupted goes on where it stopped: papers that were finished are not run again. The number of workers changes no
-    figure but times, and rounding.
+    that was interrupted goes on where it stopped: papers that were finished are not run again. Neither the number of workers nor
+    the cluster changes a figure but times, and rounding.
     """
-    order = Order(chosen_ids(ids or [], everything), one_of("scale", scale, SCALES), seed, output, workers or os.cpu_count() or 1)
+    chosen, size = chosen_ids(ids or [], everything), one_of("scale", scale, SCALES)
+    order = Order(chosen, size, seed, output, workers or os.cpu_count() or 1, address or None)
     if order.ledger.exists():
         err().print(f"going on with the run that was interrupted; to start anew, remove {order.ledger}", markup=False)
     entries: dict[str, Entry] = {}
@@ -106,6 +115,7 @@ def reproduce(
             REPORTS.mkdir(exist_ok=True)
             pages.append(REPORTS / f"{report.paper}.json")
             pages[-1].write_text(report.to_json(), encoding="utf-8")
+            enter(paper)
         show(paper, report)
         tell_of(pages)
     if len(order.ids) > 1:

@@ -6,6 +6,7 @@ A module or folder `pNN_name` of this room has `PAPER`, a `Paper`, and `run(scal
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -16,6 +17,8 @@ from attractor.papers.dependencies import source_hash
 from attractor.papers.report import Progress, Report, Scale
 
 REPORTS = Path(__file__).parent / "reports"
+CATALOGUE = Path(__file__).parent / "catalogue.json"
+HEAD = ("title", "authors", "year", "venue", "url")
 
 
 class PaperModule(Protocol):
@@ -62,6 +65,27 @@ def last_report(paper_id: str) -> Report | None:
     """
     path = REPORTS / f"{paper_id}.json"
     return Report.from_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def described(report: Report) -> Paper:
+    """The paper of a report, from the catalogue and the report's claims.
+
+    The module of a paper may need packages that are not installed, to measure; to show what was measured needs none of them.
+
+    Example:
+        >>> described(last_report("20")).title
+        'Large Associative Memory Problem in Neurobiology and Machine Learning'
+    """
+    head = json.loads(CATALOGUE.read_text(encoding="utf-8"))[report.paper]
+    claims = tuple(row.claim for row in report.rows)
+    return Paper(report.paper, head["title"], tuple(head["authors"]), head["year"], head["venue"], head["url"], claims)
+
+
+def enter(paper: Paper) -> None:
+    """Write what its module says of a paper into the catalogue."""
+    heads = json.loads(CATALOGUE.read_text(encoding="utf-8")) if CATALOGUE.exists() else {}
+    heads[paper.id] = {name: getattr(paper, name) for name in HEAD}
+    CATALOGUE.write_text(json.dumps(dict(sorted(heads.items())), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def is_stale(report: Report) -> bool:
