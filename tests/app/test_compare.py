@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,12 +11,23 @@ from attractor.app.comparison import compare_memories, plan
 from attractor.app.measure import Entrant, Task
 from attractor.data import BitFlip, ImageSet
 from attractor.memory import MEMORIES
+from attractor.memory.kernel import NoiseAware
+from attractor.memory.predictive_coding import PredictiveLearning
 
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
 
-def test_every_memory_is_compared_beside_the_baselines(capsys, tmp_path):
+def test_every_memory_is_compared_beside_the_baselines(capsys, tmp_path, monkeypatch):
+    """Both loads, and the least of each damage; what learns does so for a few steps."""
+
+    def shortened(images, loads):
+        load, *damages = plan(images, loads)
+        return load, *(replace(sweep, points=sweep.points[:1]) for sweep in damages)
+
+    monkeypatch.setattr("attractor.app.compare.plan", shortened)
+    for name, learning in (("NoiseAware", NoiseAware), ("PredictiveLearning", PredictiveLearning)):
+        monkeypatch.setattr(contenders, name, lambda learning=learning, **_: learning(steps=3, batch=32))
     picture = tmp_path / "compare.png"
     arguments = ["compare", "--data", "digits", "--loads", "30,5", "--cues", "5", "--json", "-o", str(picture)]
     assert main(arguments) == 0

@@ -38,7 +38,7 @@ def two_layers(patterns, beta=8.0, visible=None):
     return EnergyNetwork(neurons, [Connection(synapses.Dense.from_matrix(patterns), ("image", "hidden"))])
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("solver", [Euler(0.1), "rk4", "adaptive", Euler(1.0, backtrack=True)])
 def test_energy_never_rises(solver, seed):
     network = random_network(seed)

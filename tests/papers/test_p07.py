@@ -239,7 +239,9 @@ def test_rows_of_one_training_say_what_their_interval_is_of(monkeypatch):
     assert choice.seconds == 8 and "the paper's 0.5, 0.5, which leaves 0.5 to gain" in choice.note
 
 
-def test_smoke_run_gives_every_row(little):
+def test_run_gives_every_row(little, monkeypatch):
+    shortest = replace(SIZES["smoke"], steps=2, memory_steps=2, choice_steps=2, tests=20)
+    monkeypatch.setitem(reproduction.SIZES, "smoke", shortest)
     report = paper_module("07").run("smoke", 0)
     assert [row.claim for row in report.rows] == list(paper_module("07").PAPER.claims)
     assert all(row.measured is not None for row in report.rows[: len(PLANTED)])

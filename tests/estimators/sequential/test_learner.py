@@ -1,3 +1,5 @@
+from functools import cache, partial
+
 import pytest
 import torch
 from torch import nn
@@ -251,18 +253,25 @@ def resumed_after(count, tasks, make):
     return second
 
 
+def several(name):
+    """New strategies of this name."""
+    if name == "two":
+        return [Rehearsal(0.2), PseudoRehearsal(9), EWC(1.0)]
+    return [PseudoRehearsal(9, first_only=True) if name == "first only" else STRATEGIES[name]()]
+
+
+@cache
+def uninterrupted(name):
+    whole = learner_of(dense(), *several(name))
+    for task in toy_tasks(4):
+        whole.fit_task(task.items, task.labels)
+    return whole
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize("name", [*STRATEGIES, "first only", "two"])
 def test_resumed_learning_is_that_without_interruption(name, count):
-    both = {
-        "first only": lambda: [PseudoRehearsal(9, first_only=True)],
-        "two": lambda: [Rehearsal(0.2), PseudoRehearsal(9), EWC(1.0)],
-    }
-    tasks, make = toy_tasks(4), both.get(name, lambda: [STRATEGIES[name]()])
-    whole = learner_of(dense(), *make())
-    for task in tasks:
-        whole.fit_task(task.items, task.labels)
-    again = resumed_after(count, tasks, make)
+    whole, again = uninterrupted(name), resumed_after(count, toy_tasks(4), partial(several, name))
     assert torch.equal(again.model.memories, whole.model.memories) and again.tasks == 4
     told, expected = again.state_dict(), whole.state_dict()
     assert told.keys() == expected.keys() and all(torch.equal(told[key], expected[key]) for key in expected)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from attractor.memory import Memory, PalimpsestMemory
-from attractor.memory.palimpsest import Additive, Cascade, Decoder, MarkovSynapse, simulate
+from attractor.memory.palimpsest import Additive, Cascade, Decoder, MarkovSynapse, retrieval, simulate
 from attractor.testing import check_memory
 
 
@@ -40,7 +40,8 @@ def patterns(generator):
     ],
     ids=str,
 )
-def test_contract(settings):
+def test_contract(settings, monkeypatch):
+    monkeypatch.setattr(retrieval, "SWEEPS", 6)
     check_memory(partial(PalimpsestMemory, **{"dim": 24, **settings}))
 
 
