@@ -75,5 +75,10 @@ def test_make_targets_of_pages_exist(line):
     assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
+def test_tests_that_pages_run_exist():
+    named = [part for line in LINES if line.startswith("python -m pytest ") for part in shlex.split(line)[3:]]
+    assert all(part.startswith("tests/") and list(ROOT.glob(part)) for part in named)
+
+
 def test_nothing_else_is_shown_as_a_command():
-    assert {line.split()[0] for line in LINES} == {"attractor", "pip", "make"}
+    assert {line.split()[0] for line in LINES if not line.startswith("python -m pytest ")} == {"attractor", "pip", "make"}
