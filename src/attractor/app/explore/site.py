@@ -20,18 +20,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 import attractor
 from attractor.app.explore import claims
-from attractor.app.explore.guards import HOSTS, OwnPageOnly
 from attractor.app.explore.plane import landscape_of, way_from
 from attractor.app.explore.plotting import library, plotting
+from attractor.app.explore.policy import Policy
 from attractor.app.explore.shelf import OWN, Shelf, Upload, as_set, caption, decode, described, drawn, most_items
 from attractor.app.explore.stock import CHOSEN, TITLES, Stock
 from attractor.app.explore.sweep import measure
 from attractor.app.explore.visits import ForgottenError, Visit, Visits
 from attractor.app.explore.wire import Cue, Plane, Question, Start, Store, Sweep, as_bytes, packed, unpacked
+from attractor.app.serve.command import LOOPBACK
+from attractor.app.serve.gate import Gate
 from attractor.app.serve.limits import BodyLimit, Limits
 from attractor.app.serve.service import explain
 from attractor.data import ImageSet
@@ -72,8 +73,8 @@ def site(shelf: Shelf) -> FastAPI:
     app.add_exception_handler(ForgottenError, forgotten)
     app.add_middleware(GZipMiddleware, minimum_size=2_000, compresslevel=5)
     app.add_middleware(BodyLimit, limits=Limits(body=BODY))
-    app.add_middleware(OwnPageOnly)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(HOSTS))
+    app.add_middleware(Gate, hosts=LOOPBACK, token=None)
+    app.add_middleware(Policy)
     return app
 
 

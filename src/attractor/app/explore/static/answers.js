@@ -21,7 +21,7 @@ export class Answers {
   clear() {
     this.stop();
     $("answers").replaceChildren();
-    for (const id of ["film", "energy-box", "verdict"]) $(id).hidden = true;
+    for (const id of ["film", "energy-box", "verdict", "reading"]) $(id).hidden = true;
     $("timing").textContent = "";
   }
 
@@ -32,6 +32,7 @@ export class Answers {
     $("answers").replaceChildren(...all.map((answer) => this.card(answer)));
     const last = Math.max(0, ...this.films.map((film) => film.steps.at(-1)));
     $("film").hidden = last === 0;
+    $("reading").hidden = false;
     $("frame").max = last;
     this.seek(last);
     this.energies(all.filter((answer) => answer.energies?.some((energy) => energy !== null)));
@@ -49,7 +50,7 @@ export class Answers {
     const winner = answer.winner;
     const name = [`#${winner.row}`, winner.caption].filter(Boolean).join(", ");
     const verdict = winner.right === null ? "" : winner.right ? "the right one" : "another one";
-    const text = make("p", {}, make("strong", {}, answer.accepted ? name : "refused"), make("br"),
+    const text = make("p", {}, make("strong", {}, answer.accepted ? (answer.counted ? name : `nearest: ${name}`) : "refused"), make("br"),
       make("span", { class: winner.right === false ? "bad" : "good" }, answer.accepted ? verdict : ""));
     card.append(
       canvas,

@@ -62,7 +62,10 @@ export class Board {
         this.cue = this.points[place];
         this.on.asked();
       },
-      remove: () => this.on.removed(place),
+      remove: () => {
+        this.on.removed(place);
+        this.above.children[Math.min(place, this.points.length - 1)].focus();
+      },
     });
     const show = () => {
       const [x, y] = this.points[place];

@@ -36,8 +36,7 @@ function form() {
       make("div", {},
         make("div", { id: "board", class: "board" }),
         make("p", { class: "hint" }, "Drag a memory, or click anywhere to recall from there. By keys: tab to a memory or to the cue, arrow keys move it, enter recalls, delete removes a memory."),
-        make("p", { id: "plane-problem", class: "problem", role: "alert", hidden: true }),
-        make("figure", { id: "way-box", hidden: true }, make("figcaption", { id: "way-title" }), make("div", { id: "way", class: "chart" }))),
+        make("p", { id: "plane-problem", class: "problem", role: "alert", hidden: true })),
       make("div", { class: "side" },
         make("fieldset", {}, make("legend", {}, "Inverse temperature β"),
           make("label", { class: "tick" }, make("input", { id: "auto", type: "checkbox" }), "chosen from the memories"),
@@ -51,7 +50,8 @@ function form() {
           make("button", { type: "button", id: "plane-ring" }, "On a ring"),
           make("button", { type: "button", id: "plane-random" }, "At random")),
         make("p", { id: "plane-summary" }),
-        make("div", { id: "fixed" }))));
+        make("div", { id: "fixed" }))),
+    make("figure", { id: "way-box", hidden: true }, make("figcaption", { id: "way-title" }), make("div", { id: "way", class: "chart" })));
 }
 
 const ring = (count) => Array.from({ length: count }, (_, place) => {

@@ -53,7 +53,7 @@ function unfold(body, paper) {
   const run = paper.date ? `Measured ${paper.date} in ${Math.round(paper.seconds)} s. ` : "";
   const stale = paper.status === "stale" ? "Stale: the code has changed since. " : "";
   body.append(
-    make("p", {}, stale, run, "Again: ", make("code", {}, paper.command), ` · `, make("span", { class: "hint" }, paper.url)),
+    make("p", {}, stale, run, "Again: ", make("code", {}, paper.command), ` · `, make("a", { href: paper.url, rel: "noreferrer noopener", target: "_blank" }, paper.url)),
     table(columns, paper.rows),
     make("div", { class: "pictures" }, ...paper.figures.map((figure) => (figure.kind === "chart" ? chart(figure) : images(figure)))),
   );

@@ -39,6 +39,7 @@ export class Store {
   }
 
   acceptDrops(zone) {
+    for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault()); // beside the zone, too
     for (const kind of ["dragenter", "dragover"]) {
       zone.addEventListener(kind, (event) => {
         event.preventDefault();
