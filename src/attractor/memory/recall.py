@@ -41,7 +41,8 @@ class Recall:
     """A recall of `b` cues.
 
     Attributes:
-        patterns: `(b, d)`, or `(b, e)` where the memory stores values beside its patterns. A refused cue comes back as given.
+        patterns: `(b, d)`, or `(b, e)` where the memory stores values beside its patterns. A refused cue comes back as given;
+            where a mask was given, that is sure of its known entries only.
         index: id `(b,)` of the stored item that won, None for a memory that keeps no items.
         score: `(b,)` similarity between the cue (its known entries) and that item, None without items.
         margin: `(b,)` by how much that exceeds the cue's similarity to any other item that differs from it; negative where the
