@@ -92,16 +92,37 @@ def test_the_name_of_a_host(host, name):
 @pytest.mark.parametrize(
     ("declared", "chunks", "status", "read"),
     [
-        ("11", [b"x" * 11], 413, 0),
+        ("11", [b"x" * 11], 413, 1),
+        ("41", [b"x" * 41], 413, 0),
         ("9" * 5_000, [b""], 413, 0),
-        (None, [b"x" * 4] * 9, 413, 3),
-        ("10", [b"x" * 4] * 9, 413, 3),
+        (None, [b"x" * 4] * 9, 413, 9),
+        (None, [b"x" * 4] * 99, 413, 3 + 10),
+        ("10", [b"x" * 4] * 99, 413, 3 + 10),
         ("nonsense", [b"x"], 204, 1),
         ("-1", [b"x"], 204, 1),
         ("10", [b"x" * 10], 204, 1),
     ],
 )
-def test_a_body_is_read_no_further_than_its_limit(declared, chunks, status, read):
+def test_what_is_too_large_is_dropped_so_far_and_then_left(declared, chunks, status, read):
     headers = [] if declared is None else [("content-length", declared)]
     start, _, taken = ask(BodyLimit(accept, Limits(body=10)), headers, chunks=chunks)
     assert (start["status"], taken) == (status, read)
+
+
+def test_a_client_that_waits_to_be_told_is_told_at_once():
+    start, _, taken = ask(BodyLimit(accept, Limits(body=10)), [("content-length", "11"), ("expect", "100-continue")], chunks=[b"x"])
+    assert (start["status"], taken) == (413, 0)
+
+
+def test_dropping_ends_when_the_time_is_up():
+    sent = []
+
+    async def stall():
+        await asyncio.sleep(60)
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "path": "/store", "headers": [(b"content-length", b"11")]}
+    asyncio.run(BodyLimit(accept, Limits(body=10, seconds=0.05))(scope, stall, send))
+    assert sent[0]["status"] == 413

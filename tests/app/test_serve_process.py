@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 
 import pytest
@@ -59,6 +60,8 @@ def test_slow_clients_stop_nobody_and_a_signal_ends_the_service_after_its_last_a
     assert ask(port, "/health") == {"status": "ok"}
     for connection in slow[1:]:
         connection.close()
+    with pytest.raises(urllib.error.HTTPError, match="413"):  # told to a client that sends all before it listens
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/store", b" " * 20_000_000, timeout=60)
     process.send_signal(signal.SIGTERM)
     slow[0].sendall(body[len(body) // 2 :])
     answer = slow[0].makefile("rb").read()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from starlette.responses import JSONResponse
@@ -11,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DIGITS = 18
 """Of a length: of more, Python may refuse to read the number."""
+DROPPED = 4
+"""So many times the largest body is read and dropped before a refusal: most clients send all of a body before they listen."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class BodyLimit:
             async with asyncio.timeout(self.limits.seconds):
                 body = await self._read(scope, receive)
         except TooLargeError:
+            await self._drop(scope, receive)
             await refusal(413, f"a body may have {self.limits.body} bytes")(scope, receive, send)
         except TimeoutError:
             await refusal(408, f"a body must come within {self.limits.seconds:g} s")(scope, receive, send)
@@ -59,8 +64,7 @@ class BodyLimit:
         Raises:
             TooLargeError: it says so itself, or it is.
         """
-        declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and (len(declared) > DIGITS or int(declared) > self.limits.body):
+        if declared_length(scope) > self.limits.body:
             raise TooLargeError
         body = bytearray()
         while True:
@@ -72,6 +76,26 @@ class BodyLimit:
                 raise TooLargeError
             if not message.get("more_body", False):
                 return bytes(body)
+
+    async def _drop(self, scope: Scope, receive: Receive) -> None:
+        left = DROPPED * self.limits.body
+        if declared_length(scope) > left or b"expect" in dict(scope["headers"]):  # such a client listens first
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.seconds):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+
+
+def declared_length(scope: Scope) -> float:
+    """Bytes that a body is said to have; 0 where nothing is said."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    if not declared.isdigit():
+        return 0
+    return int(declared) if len(declared) <= DIGITS else math.inf
 
 
 def refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
