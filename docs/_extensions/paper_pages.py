@@ -17,8 +17,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from attractor.app.report import picture_of
-from attractor.papers import is_stale, module_names, paper_module
-from attractor.papers.registry import REPORTS
+from attractor.papers import is_stale, module_names
+from attractor.papers.registry import REPORTS, described
 
 PICTURES = "_images/papers"
 WIDTH = 640
@@ -51,10 +51,9 @@ class PapersRow(ReportDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        module = paper_module(self.arguments[0])
-        paper = module.PAPER
+        report = report_of(self.arguments[0])
+        paper = described(report)
         self.depends_on(paper.id)
-        report = report_of(paper.id)
         claims = [line.strip() for line in self.content if line.strip()]
         try:
             text = section(paper, report, claims, is_stale(report))
@@ -80,7 +79,7 @@ class PapersTable(ReportDirective):
         for one in module_names():
             self.depends_on(one)
             report = report_of(one)
-            entries.append((paper_module(one).PAPER, report, is_stale(report), f"{self.above()}{pages[one]}.html"))
+            entries.append((described(report), report, is_stale(report), f"{self.above()}{pages[one]}.html"))
         return [html(summary(entries))]
 
 
