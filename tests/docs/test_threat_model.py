@@ -47,7 +47,8 @@ def keywords(call, tree):
 def test_models_are_loaded_from_local_folders_without_their_code():
     found = []
     for path in Path(attractor.__file__).parent.rglob("*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source if ".from_pretrained(" in source else "")
         calls = [
             node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".from_pretrained")
         ]
