@@ -99,6 +99,9 @@ def test_learning_in_parts_is_learning_at_once():
         subspace = learning.subspace(state)
         assert subspace.dual.shape == (21, 30)
         assert float(subspace.violation(patterns - subspace.mean).abs().max()) < 1e-10
+        if isinstance(learning, Exact):
+            apart = patterns - subspace.mean
+            assert torch.allclose(state["factor"].T @ state["factor"], apart.T @ apart)
 
 
 @pytest.mark.parametrize("n", [60, 100, 200])
@@ -259,6 +262,16 @@ def test_expander_decoding_finds_the_errors(sparse, rule, count):
     assert bool((decoded.steps[right] <= count).all())
     left = (errors - decoded.errors) @ sparse.rows.T
     assert bool((left[decoded.settled].norm(dim=1) <= 1e-6 * errors[decoded.settled].norm(dim=1)).all())
+
+
+def test_half_of_the_constraints_are_no_majority_and_one_is_no_two():
+    # the first coordinate is in all constraints, each other one in one of them
+    rows = torch.cat([torch.ones(4, 1), torch.eye(4)], 1).double()
+    both, single = (torch.tensor([error], dtype=torch.float64) for error in ([0, 2, 2, 0, 0], [0, 0, 0, 0, 3]))
+    found = Expander("majority").decode(both, Subspace.of_constraints(rows))
+    assert torch.equal(found.errors, both) and bool(found.settled.all())
+    found = Expander("two").decode(single, Subspace.of_constraints(rows))
+    assert not bool(found.errors.any()) and not bool(found.settled.any())
 
 
 def test_an_expander_that_is_stuck_says_so(sparse):
