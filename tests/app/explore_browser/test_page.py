@@ -43,13 +43,13 @@ def test_an_image_is_stored_damaged_and_recalled(open_page):
     expect(page.locator("#verdict")).to_contain_text("Recognised")
     expect(page.locator("#energy .main-svg").first).to_be_visible()
     settled(page)
-    last = pixels(page, '.answer[data-memory="dense"] canvas.picture')
+    last = pixels(page, '.answer[data-memory="dense"] > canvas')
     page.focus("#frame")
     page.keyboard.press("Home")
-    assert pixels(page, '.answer[data-memory="dense"] canvas.picture') != last
+    assert pixels(page, '.answer[data-memory="dense"] > canvas') != last
     page.click("#play")
     expect(page.locator("#play")).to_have_text("▶")
-    assert pixels(page, '.answer[data-memory="dense"] canvas.picture') == last
+    assert pixels(page, '.answer[data-memory="dense"] > canvas') == last
 
 
 def test_the_brush_paints_by_pointer_and_by_keys(open_page):
