@@ -12,7 +12,7 @@ from attractor import DenseMemory
 from attractor.bank import DiskBank, IndexedBank, RamBank, indexed, indexed_cells, indexed_look, indexed_rows
 from attractor.bank.parameter import ParameterBank
 from attractor.bank.segments import HEADER_BYTES
-from attractor.read import Cosine, Dot, Entmax, Euclidean, Exponential, Manhattan, Polynomial, Read, SoftMax, Sparsemax, TopK
+from attractor.read import Block, Cosine, Dot, Entmax, Euclidean, Exponential, Manhattan, Polynomial, Read, SoftMax, Sparsemax, TopK
 
 pytest.importorskip("faiss")
 
@@ -88,6 +88,26 @@ def test_the_tail_bounds_the_weight_of_what_was_not_seen(similarity, separation,
     assert (share <= found.tail + 1e-6).all()
     assert (found.tail <= 1).all()
     assert (share > 0).any() or separation.name in ("sparsemax", "entmax")
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES, ids=repr)
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+def test_no_row_scores_above_the_bound_of_its_cell(similarity, masked):
+    rows = clustered(600).double()
+    bank = bank_of(rows)
+    cells = indexed_cells.Cells.of(bank.bank, indexed_rows.Place())
+    own = torch.repeat_interleave(torch.arange(len(cells)), cells.sizes)
+    farthest = (cells.block.patterns - cells.centres[own]).norm(dim=-1)
+    assert torch.equal(torch.zeros(len(cells)).double().scatter_reduce(0, own, farthest, "amax"), cells.radii)
+    closest = []
+    for cue in clustered(20, seed=2).double():
+        known = torch.arange(8)[None] < 5 if masked else None
+        read = Read(similarity, SoftMax(1.0), cue[None], known)
+        _, bound = cells.bounds(read)
+        scores = (similarity.relative(read.prepared, Block(cells.block.ids, cells.block.patterns)) + read.prepared.offset)[0]
+        closest.append((bound[own] - scores).min())
+        assert closest[-1] >= -1e-9
+    assert min(closest) < 1.0
 
 
 def test_the_tail_is_no_empty_promise():
@@ -309,9 +329,13 @@ def test_what_another_writes_while_an_index_is_built_is_found(tmp_path, what, mo
         read, twin = Read(Euclidean(), TopK(1, 8.0), spot), RamBank(8, screen=False)
         with patch.object(indexed_rows.Place, "fill", overtaken):
             bank = IndexedBank(disk, probes=3)
-            bank.fold(read)
+            first = bank.fold(read)
         twin.append(disk.get(disk.ids()).patterns)
-        assert disk.ids()[twin.fold(read).best.ids[0, 0]] == bank.fold(read).best.ids[0, 0]
+        best = disk.ids()[twin.fold(read).best.ids[0, 0]]
+        assert best == bank.fold(read).best.ids[0, 0]
+        assert what != "update" or best == first.best.ids[0, 0]
+        copy, live = bank._index.cells.block, bank._index.live
+        assert torch.equal(copy.patterns[live], disk.get(copy.ids[live]).patterns)
 
 
 def test_rows_that_are_forgotten_while_an_index_is_refreshed_do_not_stop_it():
@@ -320,6 +344,7 @@ def test_rows_that_are_forgotten_while_an_index_is_refreshed_do_not_stop_it():
     bank.fold(read)
     ids = bank.append(clustered(3, seed=9))
     get, overtaken = bank.bank.get, []
+    read = Read(Euclidean(), TopK(1, 8.0), get(ids[1:2]).patterns)
 
     def forgetful(wanted):
         if not overtaken:
@@ -328,7 +353,8 @@ def test_rows_that_are_forgotten_while_an_index_is_refreshed_do_not_stop_it():
         return get(wanted)
 
     with patch.object(bank.bank, "get", forgetful):
-        found = bank.search(Read(Euclidean(), TopK(1, 8.0), bank.bank.get(ids[1:2]).patterns))
+        found = bank.search(read)
+    assert overtaken
     assert found.partial.best.ids[0, 0] == ids[1]
 
 
