@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 RUNS = re.findall(
-    r"^\| (\d+\.\d+)\.\d+ \| (\d+\.\d+)\.\d+\S* \|", (ROOT / "docs" / "tested_with.md").read_text(encoding="utf-8"), re.MULTILINE
+    r"^\| (\d+\.\d+)\.\d+ \| (\d+\.\d+)\.\d+[^|]*\|", (ROOT / "docs" / "tested_with.md").read_text(encoding="utf-8"), re.MULTILINE
 )
 
 
