@@ -72,7 +72,7 @@ def test_energy_falls_at_the_rate_of_the_theory(visible, hidden):
 def test_energy_never_rises_with_any_solver(visible, hidden):
     network, state = network_of(visible, hidden), states(20)
     for solver in ("block", Euler(0.1), "heun", "rk4", "adaptive", Euler(1.0, backtrack=True)):
-        found = relax(network, state, solver, max_steps=8, trace=True)
+        found = relax(network, state, solver, max_steps=5, trace=True)
         assert float(found.trace.energy.diff(dim=0).max()) <= 1e-9
 
 

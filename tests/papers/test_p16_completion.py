@@ -51,6 +51,7 @@ def few(monkeypatch):
         monkeypatch.setitem(completion_models.SPLITS, data, (LEARNED, TESTED))
     for module in (completion, completion_models):
         monkeypatch.setattr(module, "WATCHED", 6)
+        monkeypatch.setattr(module, "LATE", 10)
     short = {"iterations": 2, "batch_size": 16}
     monkeypatch.setattr(completion_models, "ImageCompletion", lambda *given, **options: ImageCompletion(*given, **options | short))
 
@@ -74,7 +75,7 @@ def test_every_claim_gets_its_row_and_both_figures_are_made(few):
     assert 0.5 < rows[completion.SMALLER].measured < 0.6
     grid, chart = measured.figures
     assert isinstance(grid, ImageGrid) and len(grid.columns) == 2 + 5 and len(grid.images) == 5
-    assert isinstance(chart, Chart) and len(chart.series[0].y) == 40
+    assert isinstance(chart, Chart) and len(chart.series[0].y) == 10
     original, cue, *steps = grid.images[0]
     assert {len(image) for image in grid.images[0]} == {28} and cue != original and steps[0] != steps[-1]
 
