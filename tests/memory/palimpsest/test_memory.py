@@ -42,7 +42,7 @@ def patterns(generator):
 )
 def test_contract(settings, monkeypatch):
     monkeypatch.setattr(retrieval, "SWEEPS", 6)
-    check_memory(partial(PalimpsestMemory, **{"dim": 12, **settings}))
+    check_memory(partial(PalimpsestMemory, **{"dim": 24, **settings}))
 
 
 @pytest.mark.parametrize(("retrieval", "steps"), [("mean-field", None), ("gibbs", 6), ("map", 8)])
