@@ -324,7 +324,6 @@ def engine(address: str | None) -> Any:
     # Ray would run its workers at niceness 15, behind everything else that the machine does
     os.environ.setdefault("RAY_worker_niceness", "0")
     if address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # its ports are open to the network
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False, logging_level=WARNING)
     return ray
