@@ -108,14 +108,14 @@ def reproduce(
         err().print(f"going on with the run that was interrupted; to start anew, remove {order.ledger}", markup=False)
     entries: dict[str, Entry] = {}
     for report in watched(order):
-        paper = paper_module(report.paper).PAPER
+        paper = described(report)
         entries[report.paper] = Entry(paper, report, pictures_in(output, report))
         pages = [output / f"{report.paper}.html"]
         if keep:
             REPORTS.mkdir(exist_ok=True)
             pages.append(REPORTS / f"{report.paper}.json")
             pages[-1].write_text(report.to_json(), encoding="utf-8")
-            enter(paper)
+            enter(paper_module(report.paper).PAPER)
         show(paper, report)
         tell_of(pages)
     if len(order.ids) > 1:
@@ -157,7 +157,8 @@ def chosen_ids(ids: Sequence[str], everything: bool) -> tuple[str, ...]:
         raise ValueError(f"name papers ({', '.join(module_names())}) or give --all, one of the two")
     chosen = tuple(module_names()) if everything else tuple(dict.fromkeys(one.zfill(2) for one in ids))
     for one in chosen:
-        paper_module(one)
+        if one not in module_names():  # the modules themselves are imported where they are run
+            paper_module(one)
     return chosen
 
 

@@ -10,7 +10,7 @@ import json
 import pkgutil
 import re
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from attractor.papers.claim import Paper
 from attractor.papers.dependencies import source_hash
@@ -68,7 +68,7 @@ def last_report(paper_id: str) -> Report | None:
 
 
 def described(report: Report) -> Paper:
-    """The paper of a report, from the catalogue and the report's claims.
+    """The paper of a report, from the catalogue and the report's claims; from its module where the catalogue does not have it.
 
     The module of a paper may need packages that are not installed, to measure; to show what was measured needs none of them.
 
@@ -76,16 +76,22 @@ def described(report: Report) -> Paper:
         >>> described(last_report("20")).title
         'Large Associative Memory Problem in Neurobiology and Machine Learning'
     """
-    head = json.loads(CATALOGUE.read_text(encoding="utf-8"))[report.paper]
+    head = catalogue().get(report.paper)
+    if head is None:
+        return paper_module(report.paper).PAPER
     claims = tuple(row.claim for row in report.rows)
     return Paper(report.paper, head["title"], tuple(head["authors"]), head["year"], head["venue"], head["url"], claims)
 
 
 def enter(paper: Paper) -> None:
     """Write what its module says of a paper into the catalogue."""
-    heads = json.loads(CATALOGUE.read_text(encoding="utf-8")) if CATALOGUE.exists() else {}
+    heads = catalogue()
     heads[paper.id] = {name: getattr(paper, name) for name in HEAD}
     CATALOGUE.write_text(json.dumps(dict(sorted(heads.items())), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def catalogue() -> dict[str, dict[str, Any]]:
+    return json.loads(CATALOGUE.read_text(encoding="utf-8")) if CATALOGUE.exists() else {}
 
 
 def is_stale(report: Report) -> bool:
