@@ -313,7 +313,7 @@ def test_what_another_writes_while_an_index_is_built_is_found(tmp_path, what, mo
             if not written:
                 written.append(what)
                 if what == "append":
-                    other.append(spot)
+                    other.append(spot.expand(40, 8))
                 elif what == "forget":
                     other.forget(torch.tensor([7]))
                 else:
