@@ -248,6 +248,12 @@ def test_the_class_is_that_of_least_entropy_over_weight():
         assert label == (min(costs, key=costs.get) if costs else -1)
 
 
+def test_a_register_that_refuses_is_not_the_class_however_certain_it_is():
+    registers = EntropicRegisters(2, 2, 4)
+    registers.register(torch.tensor([[0, 1]] * 9 + [[0, 2], [1, 2]]), torch.tensor([0] * 9 + [1, 1]))
+    assert registers.classify(torch.tensor([[0, 1], [0, 2], [3, 3]])).tolist() == [0, 1, -1]
+
+
 def test_a_weight_of_nothing_is_no_division_by_zero():
     registers = EntropicRegisters(2, 2, 3, xi=2)
     registers.register(torch.tensor([[0, 0], [2, 2]]), torch.tensor([0, 1]))
