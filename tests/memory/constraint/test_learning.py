@@ -7,6 +7,7 @@ from memory.constraint.network import network, patterns, small, small_patterns
 from attractor.memory import ConstraintMemory
 from attractor.memory.constraint import Graph, balanced_choices, learn_constraints, random_clusters
 from attractor.memory.constraint.erasures import completed
+from attractor.memory.constraint.learning import polished, residual
 
 
 def test_constraints_hold_of_fresh_patterns_are_sparse_independent_and_of_norm_1():
@@ -34,6 +35,18 @@ def test_the_residual_bounds_what_is_read_of_seen_patterns():
     seen = small_patterns(6000, 1).double()
     for one in small().constraints:
         assert float((seen[:, one.members] @ one.rows.T).abs().max()) <= one.residual + 1e-12
+
+
+def test_the_residual_is_the_root_of_the_sum_of_squares(generator):
+    seen, rows = (torch.randn(count, 5, generator=generator, dtype=torch.float64) for count in (7, 3))
+    assert residual(rows, seen.T @ seen) == pytest.approx(float((seen @ rows.T).norm(dim=0).max()))
+
+
+def test_a_row_of_which_half_would_be_lost_is_dropped():
+    # patterns (a, a, b): the only constraint is (1, -1, 0)
+    moments = torch.tensor([[[5.0, 5.0, 1.0], [5.0, 5.0, 1.0], [1.0, 1.0, 3.0]]], dtype=torch.float64)
+    near, far = polished(moments, torch.tensor([[[1.0, -1.0, 0.3], [1.0, 0.6, 0.5]]], dtype=torch.float64))[0]
+    assert near.tolist() == pytest.approx([0.5**0.5, -(0.5**0.5), 0.0], abs=1e-9) and not far.any()
 
 
 def test_neurons_that_are_always_0_are_constraints_of_their_own():

@@ -183,6 +183,9 @@ def test_refining_finds_entries_that_are_missing_and_never_a_larger_sum():
     found, polished = refined(errors, nearly, subspace)
     assert bool(polished.all()) and torch.allclose(found, errors, atol=1e-9)
     # as many places as constraints explain everything, which proves nothing of them
+    many = random_errors(torch.ones(5, 60, dtype=torch.float64), 30, generator=seeded(5))
+    found, polished = refined(many, 1.01 * many, subspace)
+    assert torch.allclose(found, many, atol=1e-6) and not bool(polished.any())
     cues = torch.randn(5, 60, generator=seeded(4), dtype=torch.float64)
     wrong = torch.zeros_like(cues)
     wrong[:, :30] = 1.0
