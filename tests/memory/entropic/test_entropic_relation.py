@@ -102,6 +102,14 @@ def test_distance_is_that_of_the_definition():
         assert found == pytest.approx(np.mean(apart), rel=1e-5)
 
 
+def test_a_value_that_leaves_a_column_empty_is_as_far_as_can_be():
+    memory = EntropicRelation(1, 2, 4, 3)
+    memory.store(torch.tensor([[0.0], [3.0]]), torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    projector = Projector(memory.weights, 0.0, 0, "ignore")
+    tried, cues = torch.tensor([[0, 0], [1, 1], [0, 1]]), torch.zeros(3, 1, dtype=torch.int64)
+    assert projector.distance(tried, cues).tolist() == [0.0, 9.0, 9.0]
+
+
 def test_with_values_of_one_column_and_one_level_it_is_a_register():
     options = {"iota": 0.6, "kappa": 0.8, "xi": 1}
     patterns, cues = pairs(40)[0], pairs(80, seed=1)[0]
