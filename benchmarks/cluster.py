@@ -122,8 +122,9 @@ def measure(sizes: Sizes, say: Callable[[str], None]) -> Section:
     tables = [speed_table(races, sizes), model_table(costs), plan_table(costs, sizes)]
     if nodes is not None:
         worst_off = max(nodes["off"], nodes["off after"])
+        met = worst_off <= 1e-5 and nodes["used"] > 1
         claim = "cluster: a query during which a node is lost is answered"
-        targets.append(Target(claim, "yes", f"after {nodes['lost']:.1f} s, off {worst_off:.1e}", worst_off <= 1e-5))
+        targets.append(Target(claim, "yes", f"after {nodes['lost']:.1f} s, off {worst_off:.1e}", met))
         tables.append(nodes_table(nodes, sizes))
     figures = {"reads": [plain(one) for one in races], "loss": loss, "nodes": nodes, "costs": list(map(asdict, costs))}
     return Section("Cluster", tables, targets, figures)
@@ -170,7 +171,7 @@ def killed(bank: ClusterBank, alone: RamBank, read: Read) -> dict[str, float]:
 
 
 def simulated(sizes: Sizes) -> dict[str, float]:
-    """A read over nodes that share this machine, and one during which the last of them is lost."""
+    """A read over nodes that share this machine, and one during which one with a worker is lost."""
     import ray
     from ray.cluster_utils import Cluster
 
@@ -178,6 +179,7 @@ def simulated(sizes: Sizes) -> dict[str, float]:
     cluster = Cluster(initialize_head=True, head_node_args=node)
     try:
         others = [cluster.add_node(**node) for _ in range(sizes.nodes - 1)]
+        cluster.wait_for_nodes()
         alone, read = RamBank(sizes.dim, screen=False), question(sizes.batches[-1], sizes.dim)
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -189,7 +191,8 @@ def simulated(sizes: Sizes) -> dict[str, float]:
             expected = read.finish(alone.fold(read)).values
             seconds = race([Contender("nodes", lambda: bank.fold(read))], sizes.seconds / 4).time("nodes")
             found = [read.finish(bank.fold(read)).values]
-            loss = threading.Timer(0.01, cluster.remove_node, (others[-1],), {"allow_graceful": False})
+            victim = next((one for one in others if one.node_id in used), others[-1])
+            loss = threading.Timer(0.01, cluster.remove_node, (victim,), {"allow_graceful": False})
             loss.start()
             began = time.perf_counter()
             found.append(read.finish(bank.fold(read)).values)

@@ -227,6 +227,20 @@ def test_a_defect_is_told_to_each_that_waits_and_the_next_is_answered(where, mon
         assert client.post("/recall", json={"cues": patterns(1).tolist()}).json()["index"] == [0]
 
 
+def test_the_token_comes_before_the_body(memory):
+    bearer = {"Authorization": "Bearer secret"}
+    with TestClient(service(memory, token="secret", limits=Limits(body=200))) as client:
+        for body in (b"{", b" " * 201, b'{"patterns": [[0, 0, 0, 0, 0, 0]]}'):
+            assert client.post("/store", content=body).status_code == 401
+        assert client.get("/openapi.json").status_code == client.get("/stats").status_code == 401
+        assert client.get("/health").status_code == 200
+        assert client.get("/stats", headers=bearer).json()["patterns"] == 0
+        schemes = client.get("/openapi.json", headers=bearer).json()["components"]["securitySchemes"]
+        assert [one["scheme"] for one in schemes.values()] == ["bearer"]
+    with pytest.raises(ValueError, match="token must not be empty"):
+        service(memory, token="")
+
+
 def test_what_breaks_a_batch_as_such_leaves_nobody_waiting(monkeypatch):
     memory = DenseMemory(bank=RamBank(DIM))
     memory.store(patterns(3))

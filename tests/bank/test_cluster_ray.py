@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -205,3 +207,15 @@ def test_a_lost_node_is_done_without(cluster, banks, tmp_path):
 
 def node_of(_shard):
     return ray.get_runtime_context().get_node_id()
+
+
+def test_a_bank_needs_no_setting_up(tmp_path):
+    script = """
+import torch
+from attractor.bank import ClusterBank
+with ClusterBank("faces", 3, workers=1) as bank:
+    print(bank.append(torch.eye(3)).tolist(), len(bank))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "[0, 1, 2] 3\n", done.stderr

@@ -36,6 +36,14 @@ def test_shards_without_rows_do_not_hold_up_an_append_behind_an_unfinished_one(h
         assert len(bank) == 4
 
 
+def test_rows_that_went_to_another_shard_in_the_end_count_once(here, tmp_path):
+    with ClusterBank(tmp_path / "bank", 4, workers=3) as bank:
+        bank.append(rows(3))
+        here.trouble["append", 3] = "is lost"
+        assert bank.append(rows(1, seed=1)).tolist() == [4]
+        assert bank.ids().tolist() == [0, 1, 2, 4] and len(bank) == 4
+
+
 def test_threads_that_append_keep_each_others_rows(here, tmp_path):
     finish = here.get
     here.get = lambda answers: time.sleep(0.05) or finish(answers)
