@@ -84,10 +84,8 @@ class DiskBank(Bank):
         """Make a new manifest for the bank at `path` whose `bank.db` is damaged or gone, from its segments; nobody may use it then.
 
         All rows that the segments hold are there again, under their ids. Names, metadata, what was forgotten since the last
-        `compact()` and checksums come from the old manifest as far as it can be read, which is kept as `bank.db.damaged`.
-
-        Returns:
-            how many `rows` there are, and in words what is `lost`.
+        `compact()` and checksums come from the old manifest as far as it can be read, which is kept as `bank.db.damaged`. The
+        answer says how many `rows` there are, and in words what is `lost`.
 
         Raises:
             ValueError: no segments there, or the manifest is whole.
