@@ -164,3 +164,6 @@ def test_senses_that_still_move_are_not_at_rest():
     found = infer(network, Curvature(network), Evidence(senses, None, torch.ones_like(senses)), start, Inference(1, gamma=0.1))
     torch.testing.assert_close(found.change, (senses - found.senses).abs().amax(1) / found.latents[0].abs().amax(1).clamp_min(1))
     assert float(found.change.min()) > 0
+    far = [start[0] + 100]
+    found = infer(network, Curvature(network), Evidence(senses), far, Inference(1, gamma=0.1, way="plain"))
+    torch.testing.assert_close(found.change, (found.latents[0] - far[0]).abs().amax(1) / found.latents[0].abs().amax(1))
