@@ -85,7 +85,7 @@ def test_time_constants_of_layers_enter_the_eigenvalues(kinds, taus):
             assert float((expected - value).abs().min()) < 1e-8
         rest = torch.tensor([-1 / tau for tau in taus]).to(expected)
         others = (expected[:, None] - torch.cat([few, rest])).abs().amin(-1)
-        assert float(others.max()) < 1e-8
+        assert float(others.max()) < 1e-6  # those of dead neurons may lack eigenvectors: they are exact to half the digits only
 
 
 def test_products_alone_give_the_same_largest_eigenvalue():

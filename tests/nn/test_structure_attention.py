@@ -325,6 +325,15 @@ def test_positions_of_graphs_of_one_size_do_not_depend_on_their_company():
         assert torch.equal(one.positions, prepare([alone], positions=3)[0].positions)
 
 
+@pytest.mark.parametrize("edges", [[(0, n) for n in range(1, 6)], [(n, (n + 1) % 6) for n in range(6)], []])
+def test_positions_that_symmetries_leave_open_do_not_depend_on_company(edges):
+    one, others = graph(6, edges), [graph(6, [(0, n), (n, 5)]) for n in range(1, 5)]
+    (alone,) = prepare([one], positions=4)
+    for place in range(5):
+        together = prepare([*others[:place], one, *others[place:]], positions=4)
+        torch.testing.assert_close(together[place].positions, alone.positions, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("weighted", [True, False])
 def test_scores_of_a_graph_do_not_depend_on_its_batch(weighted):
     model = GraphEnergyTransformer(

@@ -245,3 +245,11 @@ def test_bad_input_is_refused_by_name(code):
         filled(code).store(torch.zeros(0, N, dtype=torch.float64))
     with pytest.raises(TypeError, match="cannot forget"):
         filled(code).forget(torch.tensor([0]))
+
+
+def test_a_decoder_that_lets_noise_be_settles_where_some_entries_are_missing(code):
+    patterns = code.draw(10, generator=seeded(8))[1]
+    noisy = patterns + 0.1 * torch.randn(patterns.shape, generator=seeded(9))
+    known = torch.rand(patterns.shape, generator=seeded(10)) > 0.1
+    lenient, strict = (filled(code, decoder=decoder).recall(noisy, known) for decoder in (Denoising(0.3), BasisPursuit()))
+    assert lenient.converged.all() and not strict.converged.any()

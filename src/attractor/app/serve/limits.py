@@ -33,7 +33,10 @@ class Limits:
 
 
 class TooLargeError(Exception):
-    """A body of more bytes than allowed."""
+    """A body of more bytes than allowed; `rest` of it may still come."""
+
+    def __init__(self, rest: bool):
+        self.rest = rest
 
 
 class BodyLimit:
@@ -49,8 +52,9 @@ class BodyLimit:
         try:
             async with asyncio.timeout(self.limits.seconds):
                 body = await self._read(scope, receive)
-        except TooLargeError:
-            await self._drop(scope, receive)
+        except TooLargeError as error:
+            if error.rest:
+                await self._drop(scope, receive)
             await refusal(413, f"a body may have {self.limits.body} bytes")(scope, receive, send)
         except TimeoutError:
             await refusal(408, f"a body must come within {self.limits.seconds:g} s")(scope, receive, send)
@@ -65,16 +69,17 @@ class BodyLimit:
             TooLargeError: it says so itself, or it is.
         """
         if declared_length(scope) > self.limits.body:
-            raise TooLargeError
+            raise TooLargeError(rest=True)
         body = bytearray()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
             body += message.get("body", b"")
+            rest = message.get("more_body", False)
             if len(body) > self.limits.body:
-                raise TooLargeError
-            if not message.get("more_body", False):
+                raise TooLargeError(rest)
+            if not rest:
                 return bytes(body)
 
     async def _drop(self, scope: Scope, receive: Receive) -> None:

@@ -17,6 +17,8 @@ from attractor.validation import check_count, check_finite, check_floating, chec
 
 STARTS = 20
 """Restarts of k-means on the latents; the tightest is kept."""
+ROUNDING = 100
+"""Times the precision: latents that differ by less, beside their size, are the same ones computed in another order."""
 READ = 1024
 """Rows that are encoded or decoded at once where nothing is learned."""
 
@@ -175,7 +177,8 @@ def _place_prototypes(model: DeepClAM, data: Tensor, sharpness: float, generator
     latents = torch.cat([model.encoder(part) for part in data.split(READ)])
     model.train()
     spread = float(latents.var(0).sum())
-    if not spread > 0:
+    rounding = ROUNDING * torch.finfo(latents.dtype).eps
+    if not spread > rounding**2 * float(latents.square().mean(0).sum()):
         raise ValueError(f"model must have latents that differ, got a variance of {spread} after pretraining")
     centres = start(latents, len(model.clam.prototypes), STARTS, "k-means", generator)
     inertia = torch.stack([torch.cdist(latents, one).amin(-1).square().sum() for one in centres])

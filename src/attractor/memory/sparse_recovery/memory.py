@@ -252,7 +252,7 @@ class SparseRecoveryMemory(Memory):
             errors, support = torch.zeros_like(cues), ~known
             steps, settled = support.any(1).long(), torch.ones_like(support[:, 0])
         residual = subspace.violation(patterns - subspace.mean).norm(dim=1)
-        if known is not None or self.decoder.exact:
+        if self.decoder.exact:
             settled = settled & (residual <= 10 * settled_below(cues.dtype) * scale)
         reach = correctable_errors(len(subspace.dual) / self.dim) * self.dim if known is None else len(subspace.dual)
         return Recovery(

@@ -18,6 +18,9 @@ OWN_FEATURES = 2
 """Edge features beside those of the graph: one says that an end of the edge is CLS, one that both ends are the same node."""
 ENTRIES_AT_ONCE = 2**21
 """Of the Laplacians that are decomposed together."""
+GOLDEN_RATIO = (1 + 5**0.5) / 2
+NUDGE = 1e-7
+"""Of the diagonal of Laplacians, so that none has equal eigenvalues."""
 
 
 class GraphLike(Protocol):
@@ -152,8 +155,8 @@ def joined(pairs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
 def laplacian_positions(allowed: Tensor, count: int) -> Tensor:
     """Eigenvectors `(b, n, count)` of the normalised Laplacian, float64, for adjacencies `(b, n, n)`; loops are passed over.
 
-    The sign of each is the one with a positive sum of third powers: it does not depend on the order of the nodes, but where that
-    sum is zero, as for a vector that a symmetry of the graph turns round. Nor is there a rule where eigenvalues are equal.
+    The sign of each is the one with a positive sum of third powers. Where a symmetry of the graph leaves the sign open, or vectors
+    because eigenvalues are equal, a nudge decides, by the order of the nodes: positions are the same in any batch.
     """
     size = allowed.shape[-1]
     kept = min(count, size - 1)
@@ -161,7 +164,8 @@ def laplacian_positions(allowed: Tensor, count: int) -> Tensor:
     # CLS is linked to all: only a graph of CLS alone has a token without an edge
     scale = adjacency.sum(-1, keepdim=True).clamp_min(1).rsqrt()
     laplacian = torch.eye(size, dtype=torch.float64) - scale * adjacency * scale.mT
-    vectors = torch.linalg.eigh(laplacian).eigenvectors[..., 1 : kept + 1]
+    uneven = torch.arange(size, dtype=torch.float64).mul(GOLDEN_RATIO).frac()
+    vectors = torch.linalg.eigh(laplacian + NUDGE * uneven.diag()).eigenvectors[..., 1 : kept + 1]
     vectors = torch.where(vectors.pow(3).sum(-2, keepdim=True) < 0, -vectors, vectors)
     return torch.nn.functional.pad(vectors, (0, count - kept))
 
