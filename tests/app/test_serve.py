@@ -1,5 +1,6 @@
 """The service in this process: its verbs, its limits, its batches, and its own OpenAPI document as a fuzzer reads it."""
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ pytest.importorskip("fastapi", reason="the service needs FastAPI (extra serve)")
 try:
     from starlette.testclient import TestClient
 except RuntimeError as error:  # it needs httpx or httpx2, by its version
+    if "CI" in os.environ:  # where everything is installed, a skip would hide all of this file
+        raise
     pytest.skip(str(error), allow_module_level=True)
 
 from attractor.app.serve import batching

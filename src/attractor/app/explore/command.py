@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -34,23 +32,11 @@ page loads nothing from elsewhere. Ctrl-C ends it.
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ValueError(f"the page needs {', '.join(missing)}: pip install 'attractor[web]'")
-    import uvicorn
-
     from attractor.app.explore.shelf import Shelf
     from attractor.app.explore.site import site
+    from attractor.app.serve.running import run
 
-    config = uvicorn.Config(
-        site(Shelf(bank)),
-        host=HOST,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
-    )
-    socket = config.bind_socket()
-    socket.listen(config.backlog)  # from the moment that the address is told, browsers can come
-    out().print(f"open http://{HOST}:{socket.getsockname()[1]} in a browser; Ctrl-C ends", soft_wrap=True, markup=False)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[socket])
+    def tell(port: int) -> None:
+        out().print(f"open http://{HOST}:{port} in a browser; Ctrl-C ends", soft_wrap=True, markup=False)
+
+    run(site(Shelf(bank)), HOST, port, SECONDS_TO_FINISH, tell)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,9 +43,8 @@ def serve(
     if host not in LOOPBACK and token is None:
         raise ValueError(f"--token must be given with --host {host}: without one only this machine itself may ask")
     try:
-        import uvicorn
-
         from attractor.app.serve.limits import Limits
+        from attractor.app.serve.running import run
         from attractor.app.serve.service import service
     except ImportError as error:
         raise ValueError("the service needs FastAPI and uvicorn: pip install 'attractor[serve]'") from error
@@ -59,23 +56,12 @@ def serve(
         limits=Limits(body=body_limit * MEGABYTE, rows=batch_limit),
         closing=opened.close,
     )
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
-    )
-    socket = config.bind_socket()
-    socket.listen(config.backlog)  # from the moment that the address is told, clients can come
     name = f"[{host}]" if ":" in host else host
-    out().print(f"serving {bank} at http://{name}:{socket.getsockname()[1]}", soft_wrap=True, markup=False)
-    # a service is ended in this way, too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[socket])
+
+    def tell(port: int) -> None:
+        out().print(f"serving {bank} at http://{name}:{port}", soft_wrap=True, markup=False)
+
+    run(app, host, port, SECONDS_TO_FINISH, tell)
 
 
 def open_bank(path: Path, dim: int | None) -> DiskBank | ClusterBank:
