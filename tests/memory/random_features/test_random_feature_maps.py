@@ -194,3 +194,16 @@ def test_dependent_rows_are_refused_where_a_feature_multiplies_them():
 def test_wrong_powers_are_refused(make):
     with pytest.raises(ValueError, match=r"n must|c must"):
         make()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("count", [1, 2, 5, 1025])
+@pytest.mark.parametrize("feature_map", [SinCos(), Cos(), ExpExp(), PolynomialMap(2)])
+def test_sums_are_those_of_vectors_one_by_one(feature_map, count, weighted):
+    generator = torch.Generator().manual_seed(2)
+    vectors = torch.randn(count, 6, generator=generator, dtype=torch.float64) / 2
+    weights = torch.rand(count, generator=generator, dtype=torch.float64) if weighted else torch.full((count,), 0.7).double()
+    features = RandomFeatures(6, 1100, feature_map, Gaussian(), "stored", seed=5)
+    looks = [features.project(block, vectors) for block in features.blocks(vectors)]
+    one_by_one = [torch.stack([weights @ psi.clone() for psi in feature_map.psi(h, torch.empty_like(h))]) for h in looks]
+    torch.testing.assert_close(features.sums(vectors, weights), torch.cat(one_by_one, 1), rtol=1e-11, atol=1e-11)

@@ -98,9 +98,13 @@ class RandomFeatures:
         whole = torch.zeros(self.feature_map.parts, self.count, dtype=torch.float64, device=vectors.device)
         rows = self.width * self.feature_map.rows
         numbers = NUMBERS_PER_TILE.get(vectors.device.type, NUMBERS_PER_TILE_ELSEWHERE)
-        tile = min(len(vectors), max(1, numbers // rows))
+        # even, so that a pair is in one tile
+        tile = min(len(vectors) + 1, max(2, numbers // rows)) // 2 * 2
         buffers = vectors.new_empty(2, tile * rows)
         tiles = list(zip(vectors.split(tile), weights.split(tile), strict=True))
+        psi_of = self.feature_map.psi
+        if self.feature_map.pairs and bool((weights == weights[0]).all()):
+            psi_of, tiles = self.feature_map.psi_of_pairs, [in_pairs(*some) for some in tiles]
         for block in self.blocks(vectors):
             wide = (block.last - block.first) * self.feature_map.rows
             # one float32 sum for each tile, added up in float64 all at once: an addition for each tile costs as much as its sum
@@ -108,7 +112,7 @@ class RandomFeatures:
             h, scratch = (buffer[: tile * wide].view(tile, wide) for buffer in buffers)
             for place, (some, weight) in enumerate(tiles):
                 looks = self.project(block, some, out=h[: len(some)])
-                for part, psi in enumerate(self.feature_map.psi(looks, scratch[: len(some)])):
+                for part, psi in enumerate(psi_of(looks, scratch[: len(some)])):
                     torch.mv(psi.T, weight, out=columns[part, place])
             whole[:, block.first : block.last] = columns.sum(1, dtype=torch.float64)
         return whole
@@ -166,3 +170,14 @@ class RandomFeatures:
         last = min(self.count, first + self.width)
         rows = (last - first) * self.feature_map.rows
         return Block(first, last, self.projection.draw(rows, self.dim, generator), self.feature_map.offsets(rows, generator))
+
+
+def in_pairs(vectors: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """The halved sums of pairs of `vectors (n, dim)`, then their halved differences, and the summed weight of each pair.
+
+    One vector left over is a pair with itself.
+    """
+    count = len(vectors) // 2
+    first, second, left = vectors.split([count, count, len(vectors) - 2 * count])
+    halves = torch.cat([first + second, 2 * left, first - second, 0 * left]).div_(2)
+    return halves, torch.cat([2 * weights[:count], weights[2 * count :]])
