@@ -2,9 +2,14 @@
 
 import gc
 import os
+import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 if "ATTRACTOR_TYPE_HOOK" in os.environ:  # half as slow again: for releases
     from jaxtyping import install_import_hook
@@ -33,3 +38,12 @@ def generator():
     import torch
 
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The modules of the benchmarks by name, without leaving their short names behind."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield import_module
+    for path in BENCHMARKS.glob("*.py"):
+        sys.modules.pop(path.stem, None)

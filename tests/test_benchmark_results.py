@@ -2,26 +2,20 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
-NAMES = [path.stem for path in FOLDER.glob("*.py")]
 README = "before\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nafter\n"
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
+def run(bench, monkeypatch, tmp_path):
     """The harness, with its pages in a folder of their own."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    run = __import__("run")
+    run = bench("run")
     for name in ("FIGURES", "PAGE", "README"):
         monkeypatch.setattr(run, name, tmp_path / name)
     run.README.write_text(README)
-    yield run
-    for name in NAMES:
-        sys.modules.pop(name, None)
+    return run
 
 
 def section(run, title, met):
@@ -57,12 +51,11 @@ def test_results_come_back_from_their_file_as_they_were(run):
     assert [table.markdown() for table in after.section.tables] == [table.markdown() for table in before["speed"].section.tables]
 
 
-def test_the_committed_pages_are_those_of_the_committed_results(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    results = __import__("results")
-    found = results.load(FOLDER / "results.json")
-    assert (FOLDER / "results.md").read_text(encoding="utf-8") == results.page(found)
-    readme = FOLDER.parent.joinpath("README.md").read_text(encoding="utf-8")
+def test_the_committed_pages_are_those_of_the_committed_results(bench):
+    harness, results = bench("run"), bench("results")
+    found = results.load(harness.FIGURES)
+    assert harness.PAGE.read_text(encoding="utf-8") == results.page(found)
+    readme = harness.README.read_text(encoding="utf-8")
     assert results.with_overview(readme, found) == readme
 
 

@@ -1,25 +1,12 @@
 """The benchmark harness: it measures what it says, pairs its rounds, and does without what is not installed."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from attractor.data import ImageSet
-
-FOLDER = Path(__file__).parents[1] / "benchmarks"
-NAMES = [path.stem for path in FOLDER.glob("*.py")]
-
-
-@pytest.fixture
-def bench(monkeypatch):
-    """The modules of the harness by name, without leaving their short names behind."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield lambda name: __import__(name)
-    for name in NAMES:
-        sys.modules.pop(name, None)
 
 
 def silent(_text):

@@ -1,21 +1,12 @@
 """The benchmark of predictive coding: its rivals do the same step, and a package that is not installed leaves a cell."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
-FOLDER = Path(__file__).parents[1] / "benchmarks"
-NAMES = [path.stem for path in FOLDER.glob("*.py")]
-
 
 @pytest.fixture
-def module(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield __import__("predictive_coding")
-    for name in NAMES:
-        sys.modules.pop(name, None)
+def module(bench):
+    return bench("predictive_coding")
 
 
 def test_autograd_does_the_same_steps(module):
