@@ -79,8 +79,12 @@ wheel: .venv/.dev
 
 dist: .venv/.dev
 	@rm -rf build/dist && mkdir -p build/dist
-	@$(PYTHON) -m venv --without-pip build/dist/builder && $(PIP) --python build/dist/builder install --quiet build
+	@$(PYTHON) -m venv --without-pip build/dist/builder && $(PIP) --python build/dist/builder install --quiet build twine
 	@build/dist/builder/bin/python -m build --outdir build/dist/files . >build/dist/build.log 2>&1 || { cat build/dist/build.log; exit 1; }
+	@build/dist/builder/bin/python -m twine check --strict build/dist/files/*
+	@$(PYTHON) .ci/check_dist build/dist/files
+	@mkdir build/dist/source && tar -xzf build/dist/files/attractor-$(VERSION).tar.gz --strip-components 1 -C build/dist/source
+	@cd build/dist/source && PYTHONPATH=src $(CURDIR)/$(PYTHON) -m pytest -q --collect-only >../collect.log 2>&1 && echo "sdist: $$(tail -n 1 ../collect.log)" || { cat ../collect.log; exit 1; }
 	@$(PYTHON) -m venv --without-pip build/dist/plain && $(PYTHON) -m venv --without-pip build/dist/all
 	$(call install,build/dist/plain,build/dist/files/attractor-$(VERSION).tar.gz)
 	$(call install,build/dist/all,build/dist/files/attractor-$(VERSION)-py3-none-any.whl[all])

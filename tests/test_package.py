@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,8 @@ PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 def test_version_is_the_one_of_the_project_file():
     declared = tomllib.loads(PYPROJECT.read_text())["project"]["version"]
-    assert attractor.__version__ == metadata.version("attractor") == declared
+    cited = re.search(r"^version: (.+)$", (PYPROJECT.parent / "CITATION.cff").read_text(), re.MULTILINE)[1]
+    assert attractor.__version__ == metadata.version("attractor") == declared == cited
 
 
 def test_types_are_published():
