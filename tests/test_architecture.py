@@ -11,12 +11,13 @@ import attractor
 
 PACKAGE = Path(attractor.__file__).parent
 
-SHARED = {"errors", "validation", "tensor_file"}
+SHARED = {"errors", "validation", "tensor_file", "products"}
 GROUND = {"read", "energy", "bank", "dynamics"}
 MAY_IMPORT = {
     "errors": set(),
     "validation": {"errors"},
     "tensor_file": set(),
+    "products": set(),
     "data": SHARED,
     "read": SHARED,
     "energy": SHARED | {"read"},
@@ -31,7 +32,7 @@ MAY_IMPORT = {
     "app": SHARED | GROUND | {"memory", "nn", "estimators", "language", "data", "testing", "papers", ""},
     "": SHARED | GROUND | {"memory", "nn", "estimators", "language", "data", "testing"},
 }
-ONLY_TORCH = {"read", "errors", "validation"}
+ONLY_TORCH = {"read", "errors", "validation", "products"}
 ONLY_IN_APP = {"matplotlib", "rich", "typer"}
 PICKLES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 

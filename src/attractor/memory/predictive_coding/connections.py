@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 from torch.nn.grad import conv2d_weight
 
+from attractor.products import linear, subtract_linear_
 from attractor.validation import check_count
 
 
@@ -61,16 +62,16 @@ class Dense(Connection):
         self.shape, self.fan_in = (below, above), above
 
     def predict(self, weight: Tensor, activity: Tensor) -> Tensor:
-        return activity @ weight.T
+        return linear(activity, weight)
 
     def subtract_(self, given: Tensor, weight: Tensor, activity: Tensor) -> Tensor:
-        return given.addmm_(activity, weight.T, alpha=-1)
+        return subtract_linear_(given, activity, weight)
 
     def feedback(self, weight: Tensor, errors: Tensor) -> Tensor:
-        return errors @ weight
+        return linear(errors, weight.T)
 
     def gradient(self, errors: Tensor, activity: Tensor) -> Tensor:
-        return errors.T @ activity
+        return linear(errors.T, activity.T)
 
     def settings(self) -> int:
         return self.above

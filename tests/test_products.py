@@ -1,0 +1,55 @@
+"""Products give the same whichever library computes them."""
+
+import pytest
+import torch
+
+from attractor import products
+
+needs_onednn = pytest.mark.skipif(
+    not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")), reason="torch has no oneDNN"
+)
+
+
+def operands(rows=7, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(rows, 5, generator=generator, dtype=dtype), torch.randn(3, 5, generator=generator, dtype=dtype)
+
+
+@pytest.fixture(params=[False, pytest.param(True, marks=needs_onednn)], ids=["torch", "onednn"])
+def library(request, monkeypatch):
+    monkeypatch.setattr(products, "ONEDNN_IS_FASTER", request.param)
+    return request.param
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_linear_is_the_product_with_the_transpose(library, rows, dtype):
+    left, right = operands(rows, dtype)
+    wanted = torch.einsum("bn,mn->bm", left.double(), right.double()).to(dtype)
+    torch.testing.assert_close(products.linear(left, right), wanted)
+    torch.testing.assert_close(products.linear(left.T.contiguous().T, right.T.contiguous().T), wanted)
+    given = torch.ones(rows, 3, dtype=dtype)
+    assert products.subtract_linear_(given, left, right) is given
+    torch.testing.assert_close(given, 1 - wanted)
+
+
+def test_linear_has_gradients(library):
+    left, right = (one.requires_grad_() for one in operands())
+    products.linear(left, right).sum().backward()
+    torch.testing.assert_close(left.grad, right.detach().sum(0).expand(7, 5))
+
+
+def test_linear_compiles_as_a_whole(library):
+    left, right = operands()
+    compiled = torch.compile(products.linear, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(left, right), left @ right.T)
+
+
+@needs_onednn
+def test_onednn_is_asked_only_for_what_it_can_do(library):
+    left, right = operands()
+    assert products.suits_onednn(left, right) is library
+    assert not products.suits_onednn(left.double(), right.double())
+    assert not products.suits_onednn(left, right.clone().requires_grad_())
+    with torch.no_grad():
+        assert products.suits_onednn(left, right.clone().requires_grad_()) is library
