@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.dynamics.diffusion import Classes, EmpiricalDenoiser, Heun
 from attractor.papers import paper_module
@@ -10,10 +11,6 @@ from attractor.papers.p12_diffusion_as_associative_memory.claims import FEWEST, 
 from attractor.papers.p12_diffusion_as_associative_memory.sizes import SIZES, Size
 
 SMALL = Size((FEWEST, 8, MANY), steps=3, samples=20, energy_steps=2, copies=1)
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_equalities_hold_on_digits_and_the_ring():

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.data import DataUnavailableError, ImageSet
 from attractor.memory.kernel import fit, optimal_separation
@@ -11,25 +12,15 @@ from attractor.papers.figures import Chart
 from attractor.papers.p02_kernelized_hopfield import capacity, claims, codes, digits, reproduction, states
 from attractor.papers.p02_kernelized_hopfield.claims import PAPER
 from attractor.papers.p02_kernelized_hopfield.sizes import SIZES
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = replace(SIZES["smoke"], sphere=(4,), steps=20, sets=2, queries=20, loads=(5, 8), stored=20, growth=(4, 6), capacities=1)
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """As the run has it: many small operations lose by a second one."""
-    with at_most(1):
-        yield
-
-
-@pytest.fixture(autouse=True)
 def few_restarts(monkeypatch):
     monkeypatch.setattr(codes, "RESTARTS", 1)
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError
 from attractor.memory.sequence import SequenceMemory
 from attractor.papers import paper_module
 from attractor.papers.p13_long_sequence_memory import capacity, correlated, replays
@@ -23,10 +23,6 @@ SMALL = replace(
     sequences=3,
     precision=0.3,
 )
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_sequence_of_the_first_figure_agrees_with_the_paper():
@@ -92,9 +88,6 @@ def test_images_in_a_ring_need_a_steep_interaction(monkeypatch):
 
 
 def test_without_the_images_rows_say_what_is_needed(monkeypatch):
-    def unavailable(name):
-        raise DataUnavailableError("pip install 'attractor[demo]'")
-
     monkeypatch.setattr(correlated, "load", unavailable)
     rows = correlated.measure_images(SMALL, 0, quiet).rows
     assert [row.claim for row in rows] == list(PAPER.claims[-5:])

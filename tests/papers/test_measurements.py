@@ -4,8 +4,9 @@ from itertools import islice
 
 import pytest
 import torch
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError, ImageSet, Occlude
+from attractor.data import ImageSet, Occlude
 from attractor.memory.dense import DenseMemory
 from attractor.memory.landscape import Landscape
 from attractor.papers import energy_law, paper_module
@@ -19,10 +20,6 @@ from attractor.papers.parts import Measured, Part, run_parts
 from attractor.papers.statistics import log_log_slope, mean_interval, student, wilson
 from attractor.papers.storage import bit_error_rate, crossing, dense_capacity, hebbian_overlap, largest_count, random_signs
 from attractor.read import Exponential, Polynomial
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_flip_test_finds_the_errors_of_the_definition():
@@ -152,9 +149,6 @@ def test_rows_of_the_classic_network_answer_its_claims(monkeypatch):
 
 
 def test_without_the_pictures_rows_say_what_is_needed(monkeypatch):
-    def unavailable(name):
-        raise DataUnavailableError("pip install 'attractor[demo]'")
-
     monkeypatch.setattr(images, "load", unavailable)
     rows = images.measure_images(SIZES["smoke"], 0, quiet).rows
     assert [row.claim for row in rows] == list(PAPER.claims[-len(rows) :])

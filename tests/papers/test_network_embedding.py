@@ -6,8 +6,9 @@ import networkx
 import numpy as np
 import pytest
 import torch
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError, LabelledNetwork
+from attractor.data import LabelledNetwork
 from attractor.papers import paper_module
 from attractor.papers.p17_network_embedding import baselines, classification, embeddings, links, tasks
 from attractor.papers.p17_network_embedding.claims import CONNECTOME, GRAPHS, LINKS_LEAD, LOWER, PAPER
@@ -15,10 +16,6 @@ from attractor.papers.p17_network_embedding.sizes import DEEPWALK, HOPFIELD, MET
 
 KARATE = networkx.to_scipy_sparse_array(networkx.karate_club_graph(), weight=None, dtype=float)
 TINY = replace(SIZES["smoke"], recall_epochs=2, epochs=(3, 3), splits=1, walks=1, seeds=(2, 1, 2), networks=2, steps=10)
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def blocks(name):
@@ -33,10 +30,6 @@ def small(monkeypatch):
     for module in (classification, tasks):
         monkeypatch.setattr(module, "load_network", blocks)
         monkeypatch.setattr(module, "settings_of", lambda *asked: settings_of(*asked)[:2])
-
-
-def unavailable(name):
-    raise DataUnavailableError("put it into your data folder")
 
 
 @pytest.mark.parametrize(("window", "negative"), [(1, 1.0), (2, 1.0), (5, 2.0)])
@@ -280,7 +273,7 @@ def test_without_networks_rows_say_what_is_needed(monkeypatch):
     size = replace(TINY, graphs=GRAPHS)
     rows = [*classification.measure_classification(size, 0, quiet).rows, *tasks.measure_tasks(size, 0, quiet).rows]
     assert [row.claim for row in rows] == list(PAPER.claims[1:])
-    assert all(row.measured is None and "data folder" in row.note for row in rows)
+    assert all(row.measured is None and "attractor[demo]" in row.note for row in rows)
 
 
 def test_a_run_gives_a_row_for_each_claim(small, monkeypatch):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.data import DataUnavailableError, ImageSet
 from attractor.memory import PredictiveCodingMemory
@@ -27,10 +28,6 @@ SMALLEST = replace(
     convolution_steps=3,
     pair_steps=300,
 )
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def smooth_pictures(name, *, size=16, seed=0):

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.data import DataUnavailableError, load
 from attractor.papers import paper_module
@@ -15,10 +16,6 @@ from attractor.papers.p08_entropic_memory.sizes import SIZES
 
 SMALL = replace(SIZES["smoke"], most=5000, cues=300)
 NO_DATA = DataUnavailableError("the data set is not on this machine")
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 @pytest.fixture(scope="module")

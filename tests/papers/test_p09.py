@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from papers.stand_ins import quiet
 
 from attractor.papers import paper_module
 from attractor.papers.p09_noise_enhanced import clusters, network, recalling
@@ -11,10 +12,6 @@ from attractor.papers.p09_noise_enhanced.reproduction import parts
 from attractor.papers.p09_noise_enhanced.sizes import SIZES
 
 SMALL = replace(SIZES["smoke"], sweeps=3, trials=20, noises=(0.0, 0.3, 0.8), noises_many=(0.0, 0.3))
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_it_is_a_paper_of_the_collection():

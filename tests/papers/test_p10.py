@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.papers import paper_module
 from attractor.papers.p10_correlated_synapses import additive, aging, exactness, unknown_age
@@ -12,10 +13,6 @@ from attractor.papers.p10_correlated_synapses.recalling import nearest_errors
 from attractor.papers.p10_correlated_synapses.sizes import SIZES
 
 SMALL = replace(SIZES["smoke"], networks=6, statistics=8, chains=200, history=20, ages=tuple(range(3)))
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_it_is_a_paper_of_the_collection():

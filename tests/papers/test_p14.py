@@ -5,27 +5,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from papers.stand_ins import quiet
 
 from attractor.data import DataUnavailableError, load_table
 from attractor.papers import paper_module
 from attractor.papers.figures import Chart
-from attractor.papers.parts import at_most
 
 pytest.importorskip("sklearn")
 from attractor.papers.p14_clam import blobs, claims, deep, ingredients, reproduction, tables  # after the skip
 from attractor.papers.p14_clam.sizes import SIZES
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = replace(SIZES["smoke"], tables=("iris",), means=2, seeds=1, epochs=(1, 1))
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_every_claim_gets_its_row_and_the_figures_show_all_methods(monkeypatch):

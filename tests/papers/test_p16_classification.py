@@ -2,27 +2,18 @@
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.data import DataUnavailableError
 from attractor.data.molecules import Molecule, collection_of
 from attractor.papers.p16_energy_transformer import classification
 from attractor.papers.p16_energy_transformer.classification import CLAIMS, ClassificationSize, measure_classification
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 pytest.importorskip("sklearn")
 
 TINY = ClassificationSize(train=24, test=12, epochs=2, seeds=2, folds=2)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the run has it: many small operations lose by a second one."""
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def chain(length, oxygens):

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.data import DataUnavailableError, ImageSet
 from attractor.estimators.image_completion import ImageCompletion
@@ -23,22 +24,12 @@ from attractor.papers.p16_energy_transformer.completion_models import (
     Recipe,
     choose_rates,
 )
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 pytest.importorskip("accelerate")
 pytest.importorskip("sklearn")
 LEARNED, TESTED = 60, 20
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the run has it: many small operations lose by a second one."""
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 @pytest.fixture

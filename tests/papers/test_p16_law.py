@@ -4,24 +4,16 @@ import math
 
 import pytest
 import torch
+from papers.stand_ins import quiet
 
 from attractor.nn.energy_transformer import EnergyLayerNorm, EnergyTransformer
 from attractor.papers.p16_energy_transformer import law
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 RISING = (9, 16, 23, 24)
 """Seeds of problems whose first whole step rises."""
 TINY = law.LawSize(problems=2, steps=5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_every_claim_gets_its_row_in_order_and_holds():

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet, unavailable
 from torch.nn.functional import normalize, softmax
 
-from attractor.data import DataUnavailableError, ImageSet
+from attractor.data import ImageSet
 from attractor.dynamics import Adaptive, Block, Euler, RungeKutta4
 from attractor.energy.synapses import Conv, Dense, Lateral, Trilinear
 from attractor.papers import paper_module
@@ -22,20 +23,10 @@ from attractor.papers.p18_hierarchical_associative_memory import (
 )
 from attractor.papers.p18_hierarchical_associative_memory.claims import MILD, PAPER
 from attractor.papers.p18_hierarchical_associative_memory.sizes import SIZES
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = replace(SIZES["smoke"], epochs=1, denoising_epochs=1, networks=2, steps=5)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the run has it: many small operations lose by a second one."""
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def fewer_tests(split, count):
@@ -54,10 +45,6 @@ def few_images(monkeypatch):
     monkeypatch.setattr(denoising, "SMALL_PARTS", (80, 40))
     monkeypatch.setattr(denoising, "LARGE_TRAINING", 90)
     monkeypatch.setattr(denoising, "MEMORIES", 20)
-
-
-def unavailable(name):
-    raise DataUnavailableError("pip install 'attractor[demo]'")
 
 
 def test_every_claim_gets_its_row_and_both_figures_are_made(few_images, monkeypatch):

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError, WordPairs
+from attractor.data import WordPairs
 from attractor.estimators.flyvec import FlyVec, tokenise
 from attractor.estimators.flyvec.learning import Learner
 from attractor.papers import paper_module
@@ -16,10 +17,6 @@ from attractor.papers.p19_flyvec.sizes import SIZES
 
 TINY = replace(SIZES["smoke"], words=60, little_words=60, updates=1)
 WORDS = [*AMBIGUOUS, *(f"w{number}" for number in range(60))]
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def made_up(corpora, every):
@@ -37,10 +34,6 @@ def little_text(monkeypatch):
     for module in (similarity, senses):
         monkeypatch.setattr(module, "text", made_up)
     monkeypatch.setattr(similarity, "load_word_pairs", made_up_pairs)
-
-
-def unavailable(*_):
-    raise DataUnavailableError("the text is not on this machine")
 
 
 def test_run_gives_a_row_for_each_claim(little_text, monkeypatch):
@@ -87,7 +80,7 @@ def test_without_the_text_rows_say_what_is_needed(monkeypatch):
         monkeypatch.setattr(module, "text", unavailable)
     rows = [*similarity.measure_similarity(TINY, 0, quiet).rows, *senses.measure_senses(TINY, 0, quiet).rows]
     assert [row.claim for row in rows] == list(PAPER.claims[5:])
-    assert all(row.measured is None and "not on this machine" in row.note for row in rows)
+    assert all(row.measured is None and "attractor[demo]" in row.note for row in rows)
 
 
 def test_without_the_peer_its_rows_say_so(little_text, monkeypatch):

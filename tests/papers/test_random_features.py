@@ -4,29 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError, ImageSet
+from attractor.data import ImageSet
 from attractor.memory.random_features import RandomFeatureMemory
 from attractor.papers.figures import Chart, ImageGrid
 from attractor.papers.p01_random_features import PAPER, ablation, completion, laws, retrieval
 from attractor.papers.p01_random_features.sizes import SIZES
-from attractor.papers.parts import at_most
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 TINY = replace(SIZES["smoke"], features=(500, 2000), states=20, patterns=(20, 80), wide=4000, ablation_features=500)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    with at_most(1):
-        yield
-
-
-def quiet(done):
-    assert 0 <= done <= 1
-
-
-def unavailable(name):
-    raise DataUnavailableError("pip install 'attractor[demo]'")
 
 
 def test_error_falls_with_features_and_is_told():

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from papers.stand_ins import quiet, unavailable
 
-from attractor.data import DataUnavailableError
 from attractor.estimators.sequential import GEM, Rehearsal
 from attractor.papers import paper_module
 from attractor.papers.figures import Chart
@@ -24,10 +24,6 @@ TINY = replace(
     networks=2,
     single_task=SingleTaskSize(1, (100, 60), 1, 1, (100, 60), 1),
 )
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_every_claim_gets_its_row_and_the_figures_are_made(monkeypatch):
@@ -162,10 +158,6 @@ def test_classic_rows_agree():
     none, _, once, anew = (row.measured for row in rows)
     assert once >= 0.95 and anew < once and none < once
     assert all(row.note.startswith("after each task 1.00, 1.00") for row in rows[1:])
-
-
-def unavailable(name, **options):
-    raise DataUnavailableError("pip install 'attractor[demo]'")
 
 
 def test_without_the_images_rows_say_what_is_needed(monkeypatch):

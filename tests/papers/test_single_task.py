@@ -1,12 +1,9 @@
-from attractor.data import DataUnavailableError
+from papers.stand_ins import quiet, unavailable
+
 from attractor.papers.p06_sequential_learning import single_task
 from attractor.papers.p06_sequential_learning.single_task import CLAIMS, SingleTaskSize, measure_single_task
 
 SMALL = SingleTaskSize(digits_seeds=2, digits=(200, 100), digits_epochs=3, mnist_seeds=1, mnist=(100, 50), mnist_epochs=1)
-
-
-def quiet(done):
-    assert 0 <= done <= 1
 
 
 def test_rows_answer_the_claims_with_both_baselines():
@@ -17,9 +14,6 @@ def test_rows_answer_the_claims_with_both_baselines():
 
 
 def test_without_the_pictures_rows_say_what_is_needed(monkeypatch):
-    def unavailable(name):
-        raise DataUnavailableError("pip install 'attractor[demo]'")
-
     monkeypatch.setattr(single_task, "load", unavailable)
     rows = measure_single_task(SMALL, 0, quiet).rows
     assert tuple(row.claim for row in rows) == CLAIMS
