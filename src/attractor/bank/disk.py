@@ -26,6 +26,7 @@ from attractor.bank.segments import Layout, SegmentError
 from attractor.bank.serial import path_from, savable
 from attractor.bank.snapshot import Snapshot
 from attractor.bank.store import RowStore, to_entries
+from attractor.bank.streamed import Filed, fold_files, merged, suits_streaming
 from attractor.errors import AttractorWarning
 from attractor.read import Block, Partial, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
@@ -168,14 +169,16 @@ class DiskBank(Bank):
             super().forget(ids)
 
     def fold(self, read: Read) -> Partial:
-        running = None
-        for block in map(with_norms, self.blocks(read.rows_per_block)):
-            if fits_tiles(read, block):
-                partial = fold_tiles(read, block)
-                running = partial if running is None else read.merge(running, partial)
-            else:
-                running = read.step(block, running)
-        return read.fold(()) if running is None else running
+        parts, filed = [], []
+        for file, whole, live in self._wholes():
+            if live is None and suits_streaming(read, whole):
+                filed.append(Filed(file, whole))
+                continue
+            for block in map(with_norms, cut(whole, live, read.rows_per_block)):
+                parts.append(fold_tiles(read, block) if fits_tiles(read, block) else read.step(block))
+        if filed:
+            parts.append(fold_files(read, filed))
+        return merged(read, parts) if parts else read.fold(())
 
     def blocks(self, rows: int) -> Iterator[Block]:
         """The live rows at the time of the first block, in ascending order of id, in blocks of at most `rows`.
@@ -183,6 +186,11 @@ class DiskBank(Bank):
         Raises:
             ValueError: a file lacks live rows, or holds others than were stored; the message says which.
         """
+        for _, whole, live in self._wholes():
+            yield from cut(whole, live, rows)
+
+    def _wholes(self) -> Iterator[tuple[Path, Block, Tensor | None]]:
+        """The file of each segment, its rows, and which of them are live: None for all."""
         snapshot, waiting = self._on_snapshot(self._map_all)
         self._norms.keep(snapshot.segments)
         for segment in snapshot.segments:
@@ -191,7 +199,7 @@ class DiskBank(Bank):
             self._store.refuse(snapshot, segment, unsound)
             ids, patterns = torch.from_numpy(segment.all_ids()), tensors["patterns"]
             whole = Block(ids, patterns, tensors.get("values"), self._norms.of(segment, patterns))
-            yield from cut(whole, None if live is None else torch.from_numpy(live), rows)
+            yield self._store.folder.file(segment.number, "patterns"), whole, None if live is None else torch.from_numpy(live)
 
     def get(self, ids: Tensor) -> Block:
         return self._on_snapshot(lambda snapshot: self._gather(snapshot, ids))

@@ -1,0 +1,108 @@
+"""Reads that pass rows of files through a buffer answer as those of rows in memory do."""
+
+import shutil
+
+import pytest
+import torch
+
+from attractor import DiskBank, Dot, Euclidean, RamBank, SoftMax, TopK
+from attractor.bank import disk, segments, streamed
+from attractor.bank.segments import SegmentError
+from attractor.read import Read
+
+ROWS, DIM = 3000, 16
+
+
+@pytest.fixture
+def pair(tmp_path, monkeypatch):
+    """The same rows in several files, with one in another place that is far better than the first, and in memory."""
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 2**16)
+    monkeypatch.setattr(streamed, "PIECE_BYTES", 100 * 4 * DIM)
+    patterns = torch.randn(ROWS, DIM, generator=torch.Generator().manual_seed(0))
+    patterns[-5] = 3 * patterns[7]
+    memory = RamBank(DIM, screen=False)
+    memory.append(patterns)
+    with DiskBank(tmp_path / "bank", DIM) as bank:
+        bank.append(patterns)
+        yield bank, memory
+
+
+def question(similarity, cues, beta=0.5):
+    return Read(similarity, SoftMax(beta), cues)
+
+
+def assert_same_answer(read, bank, memory):
+    for found, wanted in zip(read.finish(bank.fold(read)), read.finish(memory.fold(read)), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("similarity", [Dot(), Euclidean()])
+@pytest.mark.parametrize("cues", [1, 2, 16, 40])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_files_answer_as_memory_does(pair, similarity, cues, threads, restored_threads):
+    bank, memory = pair
+    torch.set_num_threads(threads)
+    read = question(similarity, torch.randn(cues, DIM, generator=torch.Generator().manual_seed(1)))
+    assert_same_answer(read, bank, memory)
+    assert torch.get_num_threads() == threads
+
+
+def test_a_row_far_better_than_the_first_does_not_overflow(pair, monkeypatch):
+    monkeypatch.setattr(streamed, "ROWS_FOR_REFERENCE", 100)
+    bank, memory = pair
+    read = question(Dot(), bank.get(torch.tensor([ROWS - 5])).patterns, beta=0.8)
+    *_, (_, last, _) = bank._wholes()
+    logits = 0.8 * last.patterns @ read.cues[0]
+    assert streamed.suits_streaming(read, last)
+    assert logits.max() > logits[:100].max() + streamed.SAFE_LOGIT
+    assert_same_answer(read, bank, memory)
+
+
+def test_a_change_of_the_rows_is_seen(pair):
+    bank, memory = pair
+    for one in (bank, memory):
+        one.forget(torch.tensor([3, ROWS - 5]))
+        one.append(torch.ones(50, DIM))
+    assert_same_answer(question(Euclidean(), torch.ones(1, DIM)), bank, memory)
+
+
+def test_files_that_were_compacted_away_meanwhile_are_read_by_their_mapping(pair, monkeypatch):
+    bank, memory = pair
+    read = question(Euclidean(), torch.zeros(1, DIM))
+
+    def gone(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(streamed, "open", gone, raising=False)
+    assert_same_answer(read, bank, memory)
+
+
+def test_a_file_that_became_shorter_is_refused(pair, tmp_path):
+    bank, _ = pair
+    read = question(Euclidean(), torch.zeros(1, DIM))
+    file, whole, _ = next(iter(bank._wholes()))
+    short = shutil.copy(file, tmp_path / "short")
+    with open(short, "r+b") as handle:
+        handle.truncate(file.stat().st_size - 4 * DIM)
+    with pytest.raises(SegmentError, match="short has become shorter"):
+        streamed.fold_files(read, [streamed.Filed(short, whole)])
+
+
+def test_only_whole_soft_max_reads_of_few_cues_are_streamed(pair, monkeypatch):
+    bank, _ = pair
+    streams = []
+    monkeypatch.setattr(disk, "fold_files", lambda read, filed: streams.append(read) or streamed.fold_files(read, filed))
+    cue = torch.zeros(1, DIM)
+    bank.fold(question(Dot(), cue))
+    assert len(streams) == 1
+    bank.fold(question(Dot(), cue.expand(40, DIM)))
+    bank.fold(Read(Dot(), TopK(3, 1.0), cue))
+    bank.fold(Read(Dot(), SoftMax(1.0), cue, known=torch.ones(1, DIM, dtype=torch.bool)))
+    assert len(streams) == 1
+
+
+@pytest.fixture
+def restored_threads():
+    usual = torch.get_num_threads()
+    yield
+    torch.set_num_threads(usual)
