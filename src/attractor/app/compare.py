@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attractor.app.comparison import SCORES, Comparison, compare_memories, pieces, plan
-from attractor.app.console import err, out, progress, write_json
+from attractor.app.console import counted, out, write_json
 from attractor.app.contenders import registered
-from attractor.app.figures import check_target, save, sweeps
+from attractor.app.figures import check_target, save_if_possible, sweeps
 from attractor.app.sources import choose_images
 from attractor.app.tables import NARROW, sweep_table
 from attractor.data import ImageSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LOADS = "10,30,100,300,1000"
 PICTURE = Path("compare.png")
@@ -45,13 +48,9 @@ stands beside them.
     images = choose_images(data, None if loads is None else counts[-1], seed, None, False)
     planned = plan(images, tuple(dict.fromkeys(min(count, len(images)) for count in counts)))
     contenders = registered()
-    with progress("recalls") as bar:
-        task = bar.add_task("comparing", total=pieces(planned, contenders))
-        done = iter(range(pieces(planned, contenders)))
-        result = compare_memories(
-            images, planned, cues, seed, contenders, lambda work: bar.update(task, completed=next(done), description=work)
-        )
-    path = None if no_picture else draw(result, images, output)
+    with counted("comparing", pieces(planned, contenders), "recalls") as advance:
+        result = compare_memories(images, planned, cues, seed, contenders, advance)
+    path = None if no_picture else save_if_possible(lambda: draw(result, images), output)
     if as_json:
         described = {"name": images.name, "source": images.source, "shape": list(images.shape)}
         write_json({"data": described, "cues": cues, "seed": seed, **result.as_json(), "picture": path and str(path)})
@@ -87,11 +86,5 @@ def report(result: Comparison, images: ImageSet, path: Path | None) -> None:
         console.print(f"picture: {path}", soft_wrap=True, markup=False)
 
 
-def draw(result: Comparison, images: ImageSet, output: Path) -> Path | None:
-    """The figure, or a line that says what it needs."""
-    try:
-        figure = sweeps([result.panel(sweep) for sweep in result.sweeps], SCORES, result.baselines, f"Recall of {images.name}")
-    except ImportError:
-        err().print("no picture: it needs matplotlib, pip install 'attractor[demo]'", markup=False)
-        return None
-    return save(figure, output)
+def draw(result: Comparison, images: ImageSet) -> Figure:
+    return sweeps([result.panel(sweep) for sweep in result.sweeps], SCORES, result.baselines, f"Recall of {images.name}")

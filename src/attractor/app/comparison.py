@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from attractor.app.contenders import Contender
 from attractor.app.figures import Panel
@@ -84,7 +84,7 @@ def plan(images: ImageSet, loads: Sequence[int]) -> tuple[Sweep, ...]:
     """Load under one damage, then each damage by strength at the middle load."""
     low, high = data_range(images)
     middle = loads[len(loads) // 2]
-    side = "lower" if images.shape[1] > 1 else "right"
+    side: Literal["lower", "right"] = "lower" if images.shape[1] > 1 else "right"  # a vector has no lower part
 
     def flips(fraction: float) -> Corruption:
         return BitFlip(fraction, low=low, high=high)
@@ -93,7 +93,7 @@ def plan(images: ImageSet, loads: Sequence[int]) -> tuple[Sweep, ...]:
         return GaussianNoise(strength * (high - low))
 
     def hidden(fraction: float) -> Corruption:
-        return Occlude.side("lower" if side == "lower" else "right", fraction, fill=low)
+        return Occlude.side(side, fraction, fill=low)
 
     def rising(of_strength: Callable[[float], Corruption], strengths: Sequence[float], *, mask: bool = False) -> tuple[Point, ...]:
         return tuple(Point(strength, middle, of_strength(strength), mask) for strength in strengths)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -36,6 +37,15 @@ def progress(unit: str) -> Progress:
     console = err()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+@contextmanager
+def counted(title: str, total: int, unit: str) -> Iterator[Callable[[str], None]]:
+    """A bar for `total` pieces of work, as a function that is told of each before it begins."""
+    with progress(unit) as bar:
+        task = bar.add_task(title, total=total)
+        done = iter(range(total))
+        yield lambda work: bar.update(task, completed=next(done), description=work)
 
 
 def write_json(report: Mapping[str, Any]) -> None:

@@ -95,9 +95,7 @@ STORKEY = Contender("Hopfield, Storkey", lambda dim: HopfieldMemory(dim, rule="s
 
 KERNEL = Contender("learned kernel", KernelMemory, monotone=False, learn=learn_kernel)
 # descends by whole soft-max reads; at half of this beta the kernels of a few hundred small images overlap: recalls end between them
-RANDOM_FEATURES = Contender(
-    "random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=480 / dim, alpha=1.0), monotone=True
-)
+RANDOM_FEATURES = Contender("random features", lambda dim: RandomFeatureMemory(dim, features=4000, beta=480 / dim, alpha=1.0))
 
 CONSOLIDATED = Contender("merged in slots", ConsolidatedMemory, monotone=False)
 # few sweeps: errors of whole pixels are further from a stored image than more of them would repair

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from attractor.app.console import err, out, progress, write_json
+from attractor.app.console import counted, out, write_json
 from attractor.app.demonstration import Demonstration, demonstrate, pieces
-from attractor.app.figures import check_target, gallery, save
+from attractor.app.figures import check_target, gallery, save_if_possible
 from attractor.app.measure import CHECKED, ROUNDING
 from attractor.app.sources import choose_images, data_range
 from attractor.app.tables import NARROW, recall_table
 from attractor.data import ImageSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CUES = 200
 
@@ -34,11 +38,9 @@ def run_demonstration(
     if cues is not None and cues > len(images):
         raise ValueError(f"--cues must be at most the {len(images)} images stored, got {cues}")
     count = min(CUES, len(images)) if cues is None else cues
-    with progress("steps") as bar:
-        task = bar.add_task("storing", total=pieces(images))
-        done = iter(range(pieces(images)))
-        result = demonstrate(images, count, seed, advance=lambda work: bar.update(task, completed=next(done), description=work))
-    path = None if picture is None else draw(result, images, picture, count)
+    with counted("storing", pieces(images), "steps") as advance:
+        result = demonstrate(images, count, seed, advance=advance)
+    path = None if picture is None else save_if_possible(lambda: draw(result, images), picture)
     if as_json:
         described = {"name": images.name, "source": images.source, "shape": list(images.shape), "stored": len(images)}
         write_json({"data": described, "cues": count, "seed": seed, **result.as_json(), "picture": path and str(path)})
@@ -69,12 +71,6 @@ def report(console: Console, result: Demonstration, images: ImageSet, count: int
         console.print(f"picture: {path}", soft_wrap=True, markup=False)
 
 
-def draw(result: Demonstration, images: ImageSet, picture: Path, count: int) -> Path | None:
-    """The picture, or a line that says what it needs."""
+def draw(result: Demonstration, images: ImageSet) -> Figure:
     low, high = data_range(images)
-    try:
-        figure = gallery(result.blocks, f"{len(images)} images of {images.name} stored", low=low, high=high)
-    except ImportError:
-        err().print("no picture: it needs matplotlib, pip install 'attractor[demo]'", markup=False)
-        return None
-    return save(figure, picture)
+    return gallery(result.blocks, f"{len(images)} images of {images.name} stored", low=low, high=high)

@@ -67,7 +67,7 @@ def demonstrate(
         cues: how many of them to damage and recall.
         seed: of the damages.
         contenders: the memories.
-        advance: told of each piece of work before it begins; there are `pieces(contenders)` of them.
+        advance: told of each piece of work before it begins; there are `pieces(images, contenders)` of them.
     """
     result = Demonstration()
     entrants = []

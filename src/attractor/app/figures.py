@@ -1,14 +1,19 @@
-"""Pictures: functions that take data and return a matplotlib `Figure`. Matplotlib is imported when the first one is drawn."""
+"""Pictures: functions that take data and return a matplotlib `Figure`, and what writes one.
+
+Matplotlib is imported when the first one is drawn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from attractor.app.console import err
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,6 +69,15 @@ def save(figure: Figure, path: Path) -> Path:
     """Write `figure` and return the whole path."""
     figure.savefig(path, dpi=150)
     return path.resolve()
+
+
+def save_if_possible(draw: Callable[[], Figure], path: Path) -> Path | None:
+    """Write the figure that `draw` gives and return the whole path; without matplotlib None, and a line that says so."""
+    try:
+        return save(draw(), path)
+    except ImportError:
+        err().print("no picture: it needs matplotlib, pip install 'attractor[demo]'", markup=False)
+        return None
 
 
 def gallery(blocks: Mapping[str, Sequence[Strip]], title: str, *, low: float = 0.0, high: float = 1.0) -> Figure:

@@ -13,8 +13,8 @@ import typer
 from torch import Tensor
 
 from attractor.app.basins import BORDER, Basins, FixedPoint, Window, measure_basins
-from attractor.app.console import err, out, write_json
-from attractor.app.figures import COLOURS, check_target, new_figure, save
+from attractor.app.console import out, write_json
+from attractor.app.figures import COLOURS, check_target, new_figure, save_if_possible
 from attractor.app.tables import NARROW, new_table
 from attractor.memory import DenseMemory
 from attractor.papers.parts import at_most
@@ -78,11 +78,7 @@ A table says which fixed points are stored memories, and which are blends of sev
     number = float(memory.beta)
     title = f"{memories} {'memories' if memories > 1 else 'memory'}, {separation.value}, {similarity.value}, β = {number:.4g}"
     title += " (auto)" if beta == "auto" else ""
-    try:
-        path = save(draw(memory, basins, title), output)
-    except ImportError:
-        err().print("no picture: it needs matplotlib, pip install 'attractor[demo]'", markup=False)
-        path = None
+    path = save_if_possible(lambda: draw(memory, basins, title), output)
     if as_json:
         found = [{**vars(point), "position": list(point.position)} for point in basins.fixed_points]
         write_json({"memories": points.tolist(), "beta": number, "fixed_points": found, "picture": path and str(path)})

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from attractor.app.console import err, out, progress, write_json
-from attractor.app.figures import check_target, save
+from attractor.app.console import out, progress, write_json
+from attractor.app.figures import check_target, save_if_possible
 from attractor.app.paper_figures import draw_chart
 from attractor.app.tables import NARROW, new_table
 from attractor.data.language_models import SMOLLM2, LanguageModel, load_language_model
@@ -83,7 +83,7 @@ All are scored on the same tokens; changes are paired by document.
             bar.update(task, completed=round(100 * done), description=what)
 
         result, left_out = measure(loaded, read, config, window, slots, tell)
-    path = None if output is None else draw(result, loaded, texts, output)
+    path = None if output is None else save_if_possible(lambda: draw_chart(chart_of(result, loaded, texts)), output)
     if as_json:
         about = {"model": loaded.name, "text": texts.name, "source": texts.source, "window": window, "memory": memory.value}
         settings = None if config is None else {**asdict(config), "preset": preset.value}
@@ -185,16 +185,11 @@ def plain(result: Evaluation) -> dict[str, Any]:
     return {"documents": list(result.documents), "tokens": list(result.tokens), "scored": result.scored, "ways": ways}
 
 
-def draw(result: Evaluation, loaded: LanguageModel, texts: Texts, output: Path) -> Path | None:
-    """Perplexity by position as a figure, or a line that says what it needs."""
+def chart_of(result: Evaluation, loaded: LanguageModel, texts: Texts) -> Chart:
+    """Perplexity by position."""
     series = []
     for way in result.losses:
         places, values = zip(*result.curve(way), strict=True)
         series.append(Series(way, places, values, style="line"))
     title = f"{loaded.name} reads {texts.name}, windows of {result.window}"
-    chart = Chart("perplexity", title, "position in the document, tokens", "perplexity", tuple(series))
-    try:
-        return save(draw_chart(chart), output)
-    except ImportError:
-        err().print("no figure: it needs matplotlib, pip install 'attractor[demo]'", markup=False)
-        return None
+    return Chart("perplexity", title, "position in the document, tokens", "perplexity", tuple(series))

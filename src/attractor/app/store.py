@@ -16,7 +16,7 @@ from attractor.app.sources import parse_size
 from attractor.bank import DiskBank
 from attractor.bank.manifest import FILE
 from attractor.data import ImageSet, load_files
-from attractor.data.files import files_below as files_below
+from attractor.data.files import files_below
 
 ROWS_PER_BATCH = 256
 NUMBERS_PER_BATCH = 2**23
