@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from bank.random_rows import random_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -26,22 +27,6 @@ SEPARATIONS = [
     {"name": "sparsemax", "beta": 1.0},
     {"name": "polynomial", "n": 3},
 ]
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "bank"
-
-
-@pytest.fixture
-def small_segments():
-    """Segments of a few rows, so that small banks have many."""
-    with patch.object(segments, "SEGMENT_BYTES", 256):
-        yield
-
-
-def random_rows(count, dim=4, dtype=torch.float32, seed=0):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)).to(dtype)
 
 
 def contents(bank, rows=5):

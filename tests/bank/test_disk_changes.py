@@ -11,6 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from bank.random_rows import random_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,21 +22,6 @@ from attractor.read.catalogue import SEPARATIONS
 
 STREAMING = {"softmax": {"beta": 2.0}, "exponential": {"beta": 0.5}, "top-k": {"k": 5, "beta": 2.0}, "sparsemax": {"beta": 1.0}}
 STREAMING |= {"entmax": {"alpha": 1.5, "beta": 1.0}, "polynomial": {"n": 3}, "rectified-polynomial": {"n": 2}, "identity": {}}
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "bank"
-
-
-@pytest.fixture
-def small_segments():
-    with patch.object(segments, "SEGMENT_BYTES", 256):
-        yield
-
-
-def random_rows(count, dim=4, seed=0):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed))
 
 
 verbs = st.sampled_from(["append", "append", "forget", "update", "update metadata", "compact", "reopen", "without torch"])

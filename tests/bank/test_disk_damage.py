@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from bank.random_rows import random_rows
 
 from attractor.bank import DiskBank, segments
 from attractor.bank.segments import HEADER_BYTES, SegmentError
@@ -19,15 +20,6 @@ from attractor.errors import AttractorWarning
 
 DIM = 4096
 """Rows of 16 KB, of which a handful share a checksum."""
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "bank"
-
-
-def rows_of(count, dim=DIM, seed=0):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed))
 
 
 def flip(file, bit):
@@ -38,10 +30,10 @@ def flip(file, bit):
 
 @pytest.mark.parametrize("values", [False, True])
 def test_a_bit_that_flipped_is_found_and_the_rest_is_readable(path, values):
-    beside = rows_of(20, 3, seed=1) if values else None
+    beside = random_rows(20, 3, seed=1) if values else None
     with DiskBank(path, DIM) as bank:
         for row in range(20):  # checksums grow row by row
-            bank.append(rows_of(20)[row : row + 1], None if beside is None else beside[row : row + 1])
+            bank.append(random_rows(20, DIM)[row : row + 1], None if beside is None else beside[row : row + 1])
     name = "segment-000001.values.safetensors" if values else "segment-000001.safetensors"
     row_bytes = 12 if values else 4 * DIM
     together = segments.CHECKED_BYTES // (4 * DIM + (12 if values else 0))
@@ -52,7 +44,7 @@ def test_a_bit_that_flipped_is_found_and_the_rest_is_readable(path, values):
     with DiskBank(path) as bank:
         with pytest.raises(SegmentError, match="segment-000001"):
             bank.get(torch.tensor([0, 13]))
-        assert torch.equal(bank.get(kept).patterns, rows_of(20)[kept])
+        assert torch.equal(bank.get(kept).patterns, random_rows(20, DIM)[kept])
         kept = kept[1:]
         with pytest.raises(SegmentError, match=str(lost)[1:-1]):
             list(bank.blocks(5))
@@ -63,15 +55,15 @@ def test_a_bit_that_flipped_is_found_and_the_rest_is_readable(path, values):
             bank.compact()
         assert bank.lost().tolist() == lost
         bank.forget(bank.lost())
-        assert torch.equal(torch.cat([block.patterns for block in bank.blocks(5)]), rows_of(20)[kept])
+        assert torch.equal(torch.cat([block.patterns for block in bank.blocks(5)]), random_rows(20, DIM)[kept])
         bank.compact()
-        assert torch.equal(bank.get(kept).patterns, rows_of(20)[kept])
+        assert torch.equal(bank.get(kept).patterns, random_rows(20, DIM)[kept])
         assert len(bank.lost()) == 0
 
 
 def test_what_was_sound_once_is_looked_at_again_when_asked(path):
     with DiskBank(path, DIM) as bank:
-        bank.append(rows_of(8))
+        bank.append(random_rows(8, DIM))
         list(bank.blocks(8))
         flip(path / "segment-000001.safetensors", 8 * (HEADER_BYTES + 100))
         list(bank.blocks(8))
@@ -82,14 +74,14 @@ def test_what_was_sound_once_is_looked_at_again_when_asked(path):
 
 def test_a_damaged_row_that_is_forgotten_harms_nobody(path):
     with DiskBank(path, DIM) as bank:
-        bank.append(rows_of(8))
+        bank.append(random_rows(8, DIM))
         together = segments.CHECKED_BYTES // (4 * DIM)
         bank.forget(torch.arange(together))
     flip(path / "segment-000001.safetensors", 8 * HEADER_BYTES)
     with DiskBank(path) as bank:
         assert len(bank.lost()) == 0
         bank.update(torch.tensor([7]), torch.ones(1, DIM))
-        assert torch.equal(bank.get(torch.tensor([6])).patterns, rows_of(8)[6:7])
+        assert torch.equal(bank.get(torch.tensor([6])).patterns, random_rows(8, DIM)[6:7])
 
 
 def whatever_reads(path, original):
@@ -114,9 +106,9 @@ def test_no_flipped_bit_in_any_file_goes_unnoticed_where_it_matters(path, tmp_pa
     draw = random.Random(seed)
     with patch.object(segments, "SEGMENT_BYTES", 256):
         with DiskBank(path, 4) as bank:
-            bank.append(rows_of(60, 4), metadata=[{"name": f"row {one}"} if one % 3 == 0 else None for one in range(60)])
+            bank.append(random_rows(60, 4), metadata=[{"name": f"row {one}"} if one % 3 == 0 else None for one in range(60)])
             bank.forget(torch.arange(5, 60, 9))
-            bank.append(rows_of(3, 4, seed=1))
+            bank.append(random_rows(3, 4, seed=1))
             live = bank.get(bank.ids())
             original = {int(one): row.tolist() for one, row in zip(live.ids, live.patterns, strict=True)}
             original |= {f"metadata {one}": entry for one, entry in zip(live.ids.tolist(), bank.metadata(live.ids), strict=True)}
@@ -150,7 +142,7 @@ def test_no_flipped_bit_in_any_file_goes_unnoticed_where_it_matters(path, tmp_pa
 )
 def test_a_changed_manifest_is_refused(path, statement, named):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(5, 4))
+        bank.append(random_rows(5, 4))
         bank.forget(torch.tensor([2]))
     with closing(sqlite3.connect(path / "bank.db", isolation_level=None)) as connection:
         connection.execute(statement)
@@ -160,7 +152,7 @@ def test_a_changed_manifest_is_refused(path, statement, named):
 
 def test_damaged_metadata_is_told_by_id_and_the_others_are_given(path):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(3, 4), metadata=[{"x": 1}, {"x": 2}, None])
+        bank.append(random_rows(3, 4), metadata=[{"x": 1}, {"x": 2}, None])
     with closing(sqlite3.connect(path / "bank.db", isolation_level=None)) as connection:
         connection.execute("UPDATE metadata SET entry = '{\"x\": 3}' WHERE id = 1")
     with DiskBank(path) as bank:
@@ -177,11 +169,11 @@ def test_a_full_disk_changes_nothing(path):
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with DiskBank(path, 64) as bank:
-        bank.append(rows_of(10, 64))
-        bank.append(rows_of(10, 64, seed=1), metadata=[{"name": "kept"}] * 10)
+        bank.append(random_rows(10, 64))
+        bank.append(random_rows(10, 64, seed=1), metadata=[{"name": "kept"}] * 10)
         before, version = bank.get(bank.ids()).patterns, bank.version
         changes = [
-            lambda: bank.append(rows_of(2000, 64), metadata=[{"note": "x" * 200}] * 2000),
+            lambda: bank.append(random_rows(2000, 64), metadata=[{"note": "x" * 200}] * 2000),
             lambda: bank.update(torch.tensor([3, 12]), torch.ones(2, 64)),
             lambda: (bank.forget(torch.tensor([4])), bank.compact()),
         ]
@@ -199,7 +191,7 @@ def test_a_full_disk_changes_nothing(path):
                     assert torch.equal(bank.get(bank.ids()).patterns, before)
                     assert bank.version == version
         assert refused == 11
-        assert bank.append(rows_of(1, 64)).tolist() == [20]
+        assert bank.append(random_rows(1, 64)).tolist() == [20]
         assert len(bank.lost()) == 0
 
 
@@ -237,7 +229,7 @@ def write_format_1(path, patterns, values):
 
 
 def test_a_bank_of_format_1_is_read_and_written_on(path):
-    patterns, values = rows_of(10, 4), rows_of(10, 2, seed=1)
+    patterns, values = random_rows(10, 4), random_rows(10, 2, seed=1)
     write_format_1(path, patterns, values)
     for _ in range(2):
         with DiskBank(path, 4) as bank:
@@ -259,7 +251,7 @@ def test_a_bank_of_format_1_is_read_and_written_on(path):
 
 
 def test_a_damaged_bank_of_format_1_keeps_what_it_has(path):
-    patterns, values = rows_of(10, 4), rows_of(10, 2, seed=1)
+    patterns, values = random_rows(10, 4), random_rows(10, 2, seed=1)
     write_format_1(path, patterns, values)
     os.truncate(path / "segment-000001.values.safetensors", HEADER_BYTES + 3 * 8)
     with pytest.warns(AttractorWarning, match=r"\[3, 4, 5\]"):

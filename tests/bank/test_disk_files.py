@@ -9,6 +9,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from bank.random_rows import random_rows
 from safetensors.torch import load_file
 
 from attractor.bank import DiskBank, RowStore, database, segments
@@ -17,42 +18,33 @@ from attractor.bank.schema import checksum
 from attractor.errors import AttractorWarning
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "bank"
-
-
-def rows_of(count, dim=4, seed=0):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed))
-
-
 def test_a_bank_stays_where_it_is_when_the_process_changes_its_folder(tmp_path, monkeypatch):
     here, there = tmp_path / "here", tmp_path / "there"
     with DiskBank(there / "bank", 4) as bank:
-        bank.append(rows_of(6))
+        bank.append(random_rows(6))
     here.mkdir()
     monkeypatch.chdir(here)
     with DiskBank("bank", 4) as bank:
-        bank.append(rows_of(3, seed=1))
+        bank.append(random_rows(3, seed=1))
         monkeypatch.chdir(there)
-        bank.append(rows_of(3, seed=2))
-        assert torch.equal(bank.get(torch.arange(6)).patterns, torch.cat([rows_of(3, seed=1), rows_of(3, seed=2)]))
+        bank.append(random_rows(3, seed=2))
+        assert torch.equal(bank.get(torch.arange(6)).patterns, torch.cat([random_rows(3, seed=1), random_rows(3, seed=2)]))
     with DiskBank("bank") as bank:
-        assert torch.equal(bank.get(torch.arange(6)).patterns, rows_of(6))
+        assert torch.equal(bank.get(torch.arange(6)).patterns, random_rows(6))
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="needs links that can be refused")
 def test_what_a_link_leads_to_is_never_written(path, tmp_path):
     precious = tmp_path / "precious"
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(3))
+        bank.append(random_rows(3))
         file = path / "segment-000001.safetensors"
         file.rename(precious)
         file.symlink_to(precious)
         before = precious.read_bytes()
         with pytest.raises(OSError, match="segment-000001"):
-            bank.append(rows_of(3))
-        assert torch.equal(bank.get(torch.arange(3)).patterns, rows_of(3))
+            bank.append(random_rows(3))
+        assert torch.equal(bank.get(torch.arange(3)).patterns, random_rows(3))
         (path / "segment-000002.safetensors").symlink_to(precious)
         bank.update(torch.tensor([0]), torch.ones(1, 4))
     assert precious.read_bytes() == before
@@ -61,7 +53,7 @@ def test_what_a_link_leads_to_is_never_written(path, tmp_path):
 
 def test_a_segment_says_its_ids_in_terms_of_safetensors(path):
     with patch.object(segments, "SEGMENT_BYTES", 256), DiskBank(path, 4) as bank:
-        bank.append(rows_of(20), rows_of(20, 2))
+        bank.append(random_rows(20), random_rows(20, 2))
         bank.forget(torch.tensor([1, 3]))
         bank.compact()
         block = bank.get(bank.ids())
@@ -76,7 +68,7 @@ def test_a_segment_says_its_ids_in_terms_of_safetensors(path):
 @pytest.mark.parametrize("how", ["compact", "update"])
 def test_copies_that_an_index_keeps_go_with_what_is_erased(path, how):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(5))
+        bank.append(random_rows(5))
         copies = path / "index"
         copies.mkdir()
         (copies / "segment-000001.safetensors").write_bytes(b"rows")
@@ -88,7 +80,7 @@ def test_copies_that_an_index_keeps_go_with_what_is_erased(path, how):
 
 def test_metadata_that_a_reader_keeps_from_being_erased_is_told(path):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(3), metadata=[{"name": "a secret name"}, None, None])
+        bank.append(random_rows(3), metadata=[{"name": "a secret name"}, None, None])
     with (
         patch.object(database, "SECONDS_TO_WAIT", 0.05),
         DiskBank(path) as bank,
@@ -130,7 +122,7 @@ def test_the_store_takes_a_width_of_numpy_and_names_what_is_no_array(path):
 )
 def test_a_manifest_that_was_made_up_is_refused_by_its_sizes(path, table, change, complaint):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(3))
+        bank.append(random_rows(3))
     with closing(sqlite3.connect(path / "bank.db", isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         fields = dict(connection.execute(f"SELECT * FROM {table}").fetchone()) | change
@@ -144,7 +136,7 @@ def test_a_manifest_that_was_made_up_is_refused_by_its_sizes(path, table, change
 @pytest.mark.parametrize("statement", ["DELETE FROM bank", "DROP TABLE segments", "PRAGMA application_id = 5"])
 def test_a_manifest_that_lacks_something_names_the_remedy(path, statement):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(3))
+        bank.append(random_rows(3))
     with closing(sqlite3.connect(path / "bank.db", isolation_level=None)) as connection:
         connection.execute(statement)
     with pytest.raises(ManifestError, match=r"DiskBank\.rebuild"):
@@ -154,19 +146,19 @@ def test_a_manifest_that_lacks_something_names_the_remedy(path, statement):
 def test_a_state_that_was_not_committed_is_never_seen(path):
     """Another writer reaches the same version meanwhile."""
     with DiskBank(path, 4) as bank, DiskBank(path) as other:
-        bank.append(rows_of(3))
+        bank.append(random_rows(3))
 
         def append_and_fail():
             with bank._manifest.writing():
-                bank.append(rows_of(5, seed=1))
+                bank.append(random_rows(5, seed=1))
                 assert len(bank) == 8
                 raise RuntimeError("on the way")
 
         with pytest.raises(RuntimeError, match="on the way"):
             append_and_fail()
-        other.append(rows_of(5, seed=2))
+        other.append(random_rows(5, seed=2))
         assert bank.version == other.version
-        assert torch.equal(bank.get(torch.arange(3, 8)).patterns, rows_of(5, seed=2))
+        assert torch.equal(bank.get(torch.arange(3, 8)).patterns, random_rows(5, seed=2))
         assert len(bank.lost()) == 0
 
 
@@ -178,7 +170,7 @@ def test_a_bank_that_is_closed_waits_for_who_works_on_it(path):
         with bank._manifest.writing():
             begun.set()
             done.wait(0.2)
-            bank.append(rows_of(3))
+            bank.append(random_rows(3))
 
     thread = threading.Thread(target=write)
     thread.start()
@@ -191,7 +183,7 @@ def test_a_bank_that_is_closed_waits_for_who_works_on_it(path):
 
 def test_lengths_of_rows_are_kept_only_while_their_segment_is_there(path):
     with patch.object(segments, "SEGMENT_BYTES", 256), DiskBank(path, 4) as bank:
-        bank.append(rows_of(40))
+        bank.append(random_rows(40))
         for _ in range(3):
             list(bank.blocks(64))
             bank.update(torch.tensor([0, 20]), torch.ones(2, 4))

@@ -4,31 +4,18 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
-from unittest.mock import patch
 
 import pytest
 import torch
+from bank.random_rows import random_rows
 from safetensors.torch import load_file
 
-from attractor.bank import DiskBank, segments
+from attractor.bank import DiskBank
 from attractor.bank.database import ManifestError
 from attractor.bank.manifest import FILE
 from attractor.bank.segments import HEADER_BYTES
 
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "bank"
-
-
-@pytest.fixture(autouse=True)
-def small_segments():
-    with patch.object(segments, "SEGMENT_BYTES", 256):
-        yield
-
-
-def rows_of(count, dim=4, seed=0):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed))
+pytestmark = pytest.mark.usefixtures("small_segments")
 
 
 def remove_manifest(path):
@@ -39,10 +26,12 @@ def remove_manifest(path):
 def fill(path):
     """A bank with values, gaps between ids, names, and rows forgotten since the last compaction; what it holds."""
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(30), rows_of(30, 2, seed=1), [{"name": f"row {one}"} if one % 5 == 0 else None for one in range(30)])
+        bank.append(
+            random_rows(30), random_rows(30, 2, seed=1), [{"name": f"row {one}"} if one % 5 == 0 else None for one in range(30)]
+        )
         bank.forget(torch.arange(0, 30, 3))
         bank.compact()
-        bank.append(rows_of(9, seed=2), rows_of(9, 2, seed=3))
+        bank.append(random_rows(9, seed=2), random_rows(9, 2, seed=3))
         bank.forget(torch.tensor([4, 33]))
         return bank.get(bank.ids()), bank.ids().tolist()
 
@@ -66,7 +55,7 @@ def test_a_manifest_that_is_gone_is_made_anew_under_the_same_ids(path):
     with DiskBank(path) as bank:
         assert bank.ids().tolist() == sorted([*ids, 4, 33])
         check_rows(bank, block)
-        assert bank.append(rows_of(1), rows_of(1, 2)).tolist() == [39]
+        assert bank.append(random_rows(1), random_rows(1, 2)).tolist() == [39]
         assert bank.named("row 5").tolist() == []
     assert not (path / "rebuilt").exists()
 
@@ -121,7 +110,7 @@ def test_no_damage_of_a_manifest_costs_a_row(path, tmp_path, seed):
 def test_a_log_that_was_left_behind_is_not_taken_for_that_of_the_new_manifest(path):
     block, _ = fill(path)
     with DiskBank(path) as bank:
-        bank.append(rows_of(3, seed=5), rows_of(3, 2, seed=6), [{"name": "late"}] * 3)
+        bank.append(random_rows(3, seed=5), random_rows(3, 2, seed=6), [{"name": "late"}] * 3)
         logs = {file.name: file.read_bytes() for file in path.glob(f"{FILE}-*")}
         assert logs[f"{FILE}-wal"]
     remove_manifest(path)
@@ -136,7 +125,7 @@ def test_a_log_that_was_left_behind_is_not_taken_for_that_of_the_new_manifest(pa
 
 def test_of_an_update_cut_short_the_newer_segment_counts(path):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(20))
+        bank.append(random_rows(20))
         old = path / "segment-000001.safetensors"
         shutil.copy(old, path / "kept")
         bank.update(torch.tensor([3]), torch.ones(1, 4))
@@ -144,7 +133,7 @@ def test_of_an_update_cut_short_the_newer_segment_counts(path):
     remove_manifest(path)
     assert DiskBank.rebuild(path).rows == 20
     with DiskBank(path) as bank:
-        expected = rows_of(20)
+        expected = random_rows(20)
         expected[3] = 1
         assert torch.equal(bank.get(torch.arange(20)).patterns, expected)
         bank.compact()
@@ -153,7 +142,7 @@ def test_of_an_update_cut_short_the_newer_segment_counts(path):
 
 def test_of_a_compaction_cut_short_no_row_is_lost_or_doubled(path):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(40))
+        bank.append(random_rows(40))
         bank.forget(torch.arange(2, 40, 2))
         live = bank.ids()
         shutil.copytree(path, path.parent / "before")
@@ -170,14 +159,14 @@ def test_of_a_compaction_cut_short_no_row_is_lost_or_doubled(path):
     with DiskBank(path) as bank:
         assert set(live.tolist()) <= set(bank.ids().tolist())
         assert len(bank) == len(set(bank.ids().tolist()))
-        assert torch.equal(bank.get(bank.ids()).patterns, rows_of(40)[bank.ids()])
+        assert torch.equal(bank.get(bank.ids()).patterns, random_rows(40)[bank.ids()])
         held = load_file(path / first)["ids"]
         assert [one for one in bank.ids().tolist() if int(held[0]) <= one <= int(held[-1])] == held.tolist()
 
 
 def test_segments_that_cannot_be_read_are_named_and_old_ones_are_counted(path):
     with DiskBank(path, 4) as bank:
-        bank.append(rows_of(40))
+        bank.append(random_rows(40))
     remove_manifest(path)
     second, third = path / "segment-000002.safetensors", path / "segment-000003.safetensors"
     content = second.read_bytes()

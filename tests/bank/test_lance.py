@@ -5,18 +5,15 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from bank.random_rows import random_rows
 
 from attractor.bank import DiskBank, RamBank, lance
 from attractor.bank.lance import from_lance, to_lance
 
 
-def rows_of(count, dim=4, seed=0, dtype=torch.float32):
-    return torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)).to(dtype)
-
-
 def test_a_missing_package_names_its_extra(tmp_path):
     bank = RamBank(4)
-    bank.append(rows_of(2))
+    bank.append(random_rows(2))
     with patch.dict(sys.modules, {"lance": None}):
         for use in (lambda: to_lance(bank, tmp_path / "rows"), lambda: from_lance(tmp_path / "rows", bank)):
             with pytest.raises(ImportError, match=r"attractor\[lance\]"):
@@ -34,7 +31,7 @@ def dataset(tmp_path):
 def test_rows_names_and_metadata_come_back(dataset, tmp_path, dtype, values):
     entries = [{"name": f"row {one}", "deep": [one, None]} if one % 3 == 0 else None for one in range(50)]
     with DiskBank(tmp_path / "bank", 4) as bank, DiskBank(tmp_path / "back", 4) as back, patch.object(lance, "ROWS_TOGETHER", 16):
-        bank.append(rows_of(50, dtype=dtype), rows_of(50, 3, seed=1, dtype=dtype) if values else None, entries)
+        bank.append(random_rows(50, dtype=dtype), random_rows(50, 3, seed=1, dtype=dtype) if values else None, entries)
         bank.forget(torch.tensor([4, 9]))
         to_lance(bank, dataset)
         ids = from_lance(dataset, back)
@@ -52,12 +49,12 @@ def test_a_dataset_of_others_keeps_its_columns_as_metadata(dataset):
     import lance as package
     import pyarrow as arrow
 
-    vectors = arrow.FixedSizeListArray.from_arrays(arrow.array(rows_of(3).flatten().numpy()), 4)
+    vectors = arrow.FixedSizeListArray.from_arrays(arrow.array(random_rows(3).flatten().numpy()), 4)
     table = {"embedding": vectors, "city": ["Oslo", None, "Rome"], "year": [1, 2, 3]}
     package.write_dataset(arrow.table(table), dataset)
     bank = RamBank(4)
     ids = from_lance(dataset, bank, vector="embedding")
-    assert torch.equal(bank.get(ids).patterns, rows_of(3))
+    assert torch.equal(bank.get(ids).patterns, random_rows(3))
     assert bank.metadata(ids) == [{"city": "Oslo", "year": 1}, {"year": 2}, {"city": "Rome", "year": 3}]
     with pytest.raises(ValueError, match=r"columns \['embedding', 'city', 'year'\]"):
         from_lance(dataset, bank)
@@ -69,7 +66,7 @@ def test_a_dataset_of_others_keeps_its_columns_as_metadata(dataset):
 
 def test_what_arrow_cannot_hold_is_refused(dataset):
     bank = RamBank(4)
-    for rows in (None, rows_of(2, dtype=torch.bfloat16)):
+    for rows in (None, random_rows(2, dtype=torch.bfloat16)):
         if rows is not None:
             bank.append(rows)
         with pytest.raises(ValueError, match="float16"):

@@ -92,8 +92,7 @@ def test_what_is_missing_says_how_to_get_it(monkeypatch, tmp_path):
             load("nothing")
 
 
-def test_the_installed_package_has_the_text_and_two_sets_of_pairs(monkeypatch):
-    monkeypatch.delenv("ATTRACTOR_DATA", raising=False)
+def test_the_installed_package_has_the_text_and_two_sets_of_pairs():
     try:
         corpus = load_corpus("wikipedia") + load_corpus("lee")
     except DataUnavailableError as error:

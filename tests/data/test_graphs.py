@@ -32,11 +32,6 @@ PRIORS = [{"a": 0.1, "b": 0.2}, {("a", "x"): 0.3, ("a", "y"): 0.4, ("b", "x"): 0
 needs_reviews = pytest.mark.skipif(importlib.util.find_spec("UGFraud") is None, reason="UGFraud is not installed")
 
 
-@pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch):
-    monkeypatch.delenv("ATTRACTOR_DATA", raising=False)
-
-
 @pytest.fixture(scope="module")
 def yelp():
     return load_yelp_chi()

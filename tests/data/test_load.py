@@ -19,11 +19,6 @@ from attractor.data import locate, tiles
 IDX_NAMES = [f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
 
 
-@pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch):
-    monkeypatch.delenv("ATTRACTOR_DATA", raising=False)
-
-
 @pytest.fixture
 def _nothing_installed(monkeypatch):
     monkeypatch.setattr(locate, "PathFinder", SimpleNamespace(find_spec=lambda package: None))

@@ -15,11 +15,6 @@ from attractor.data.tu_graphs import read_tu
 needs_datamol = pytest.mark.skipif(not importlib.util.find_spec("datamol"), reason="datamol is not installed")
 
 
-@pytest.fixture(autouse=True)
-def _no_data_folder(monkeypatch):
-    monkeypatch.delenv("ATTRACTOR_DATA", raising=False)
-
-
 def block(atoms, bonds, *, name="", lines=(), items=()):
     """A V2000 block; atoms are `(symbol, charge code)`."""
     rows = [name, "  program", "", f"{len(atoms):3}{len(bonds):3}  0  0  0  0            999 V2000"]

@@ -17,7 +17,6 @@ VERBS = (
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(wordnet, "SYSTEM_FOLDERS", ())
-    monkeypatch.delenv("ATTRACTOR_DATA", raising=False)
     (tmp_path / "wordnet").mkdir()
     (tmp_path / "wordnet" / "data.verb").write_text(LICENCE + VERBS)
     return tmp_path

@@ -102,8 +102,7 @@ def test_matrix_is_a_table(tmp_path):
     assert table.labels.tolist() == [1, 0, 1] and table.classes == ("9", "10")
 
 
-def test_unknown_and_absent_tables_say_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.delenv("ATTRACTOR_DATA", raising=False)
+def test_unknown_and_absent_tables_say_what_to_do(tmp_path):
     with pytest.raises(ValueError, match="iris"):
         load_table("irises")
     with pytest.raises(ValueError, match="root"):
