@@ -1,6 +1,7 @@
 """The rooms of the package and the arrows between them: imports run one way."""
 
 import ast
+import re
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import attractor
 
 PACKAGE = Path(attractor.__file__).parent
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 SHARED = {"errors", "validation", "tensor_file", "products"}
 GROUND = {"read", "energy", "bank", "dynamics"}
@@ -149,6 +152,21 @@ def circles(sources):
 
 def test_imports_run_one_way():
     assert list(wrong_imports(package_sources())) == []
+
+
+def test_page_on_the_architecture_tells_the_rooms_and_their_arrows():
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.*)\|$", PAGE.split("## A recall")[0], re.MULTILINE)
+    told = {room: set(re.findall(r"`(\w+)`", may)) for room, may in rows}
+    rooms = MAY_IMPORT.keys() - SHARED - {""}
+    told |= {"papers": rooms - {"papers", "app"}, "app": rooms - {"app"}}
+    assert told == {room: MAY_IMPORT[room] - SHARED - {""} for room in rooms}
+
+
+def test_page_on_the_architecture_names_files_that_exist():
+    named = re.findall(r"`([\w/]+/[\w.]+)`", PAGE)
+    places = {name: [ROOT / name, PACKAGE / name] for name in named if "pNN" not in name}
+    assert len(places) > 30
+    assert [name for name, found in places.items() if not any(path.exists() for path in found)] == []
 
 
 def test_nothing_prints_outside_app_and_no_data_is_run():
