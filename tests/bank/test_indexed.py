@@ -71,9 +71,12 @@ def seen_rows(bank, read):
 
 @pytest.mark.parametrize(("similarity", "separation"), PAIRS, ids=repr)
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
-def test_the_tail_bounds_the_weight_of_what_was_not_seen(similarity, separation, masked):
+@pytest.mark.parametrize("coded", [False, True], ids=["cells", "codes"])
+def test_the_tail_bounds_the_weight_of_what_was_not_seen(similarity, separation, masked, coded, monkeypatch):
     rows = clustered(600)
     bank = bank_of(rows, probes=3)
+    if not coded:
+        monkeypatch.setattr(indexed.Codes, "of", lambda rows: None)
     generator = torch.Generator().manual_seed(1)
     cues = torch.cat([clustered(60, seed=2), torch.randn(40, 8, generator=generator)])
     known = torch.rand(100, 8, generator=generator) < 0.7 if masked else None
@@ -87,7 +90,7 @@ def test_the_tail_bounds_the_weight_of_what_was_not_seen(similarity, separation,
     share = (weights * ~seen).sum(-1)
     assert (share <= found.tail + 1e-6).all()
     assert (found.tail <= 1).all()
-    assert (share > 0).any() or separation.name in ("sparsemax", "entmax")
+    assert coded or (share > 0).any() or separation.name in ("sparsemax", "entmax")
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES, ids=repr)
@@ -428,6 +431,51 @@ def test_a_saved_memory_finds_its_index_again(tmp_path):
     loaded = DenseMemory.load(tmp_path / "memory")
     assert isinstance(loaded.bank, IndexedBank)
     assert (loaded.bank.probes, loaded.bank.tolerance, len(loaded)) == (3, 0.25, 100)
+
+
+def recall_of_best(bank, read, rows):
+    found = bank._current().partial(read, [bank._current().look(read, bank.probes, None).places]).body
+    best = found.ids[found.scores[0].topk(read.separation.k).indices]
+    wanted = exact_weights(read, rows)[0].topk(read.separation.k).indices
+    return len(set(best.tolist()) & set(wanted.tolist())) / read.separation.k
+
+
+@pytest.mark.parametrize("dim", [31, 32])
+@pytest.mark.parametrize("similarity", SIMILARITIES, ids=repr)
+def test_codes_find_the_best_rows_where_there_are_no_clusters(similarity, dim, monkeypatch):
+    rows = torch.nn.functional.normalize(torch.randn(20_000, dim, generator=torch.Generator().manual_seed(0)), dim=-1)
+    cues = torch.randn(10, 1, dim, generator=torch.Generator().manual_seed(1))
+    reads = [Read(similarity, TopK(16, 4.0), cue) for cue in cues]
+    bank = bank_of(rows, probes=1)
+    assert sum(recall_of_best(bank, read, rows) for read in reads) / 10 >= 0.99
+    monkeypatch.setattr(indexed.Codes, "of", lambda rows: None)
+    blind = bank_of(rows, probes=1)
+    assert sum(recall_of_best(blind, read, rows) for read in reads) / 10 < 0.5
+
+
+def test_codes_propose_nothing_where_they_rank_otherwise_than_the_read():
+    rows = clustered(600)
+    index, cue, known = bank_of(rows)._current(), rows[:1], torch.tensor([[True] * 7 + [False]])
+    separation = SoftMax(4.0)
+    assert len(index.proposed(Read(Dot(), separation, cue, known)).places)
+    assert len(index.proposed(Read(Euclidean(), separation, cue)).places)
+    for read in (
+        Read(Euclidean(), separation, cue, known),
+        Read(Cosine(), separation, cue),
+        Read(Cosine(), separation, cue, known),
+    ):
+        assert not len(index.proposed(read).places)
+
+
+def test_codes_never_propose_forgotten_rows():
+    rows = clustered(600)
+    bank, read = bank_of(rows), Read(Dot(), SoftMax(4.0), rows[:1])
+    bank.fold(read)
+    gone = bank._current().proposed(read).places[:20]
+    bank.forget(bank._current().cells.block.ids[gone])
+    proposed = bank._current().proposed(read).places
+    assert len(proposed)
+    assert not torch.isin(proposed, gone).any()
 
 
 @pytest.mark.parametrize(("settings", "error"), [({"probes": 0}, ValueError), ({"tolerance": -0.1}, ValueError)])

@@ -1,4 +1,5 @@
-"""An index over a bank: a read looks into the cells nearest to the cue, and says what the others could change.
+"""An index over a bank: a read looks at the rows whose codes come nearest to the cue and into the cells nearest to it, and says
+what the others could change.
 
 How that is bounded stands in `indexed_look.py`. The index is a copy that can be thrown away at any time: rows appended since it
 was built are read beside it, forgotten ones are passed over, and it is built anew when these have become many or rows were changed
@@ -19,6 +20,7 @@ from attractor import tensor_file
 from attractor.bank.base import Bank, Metadata
 from attractor.bank.disk import DiskBank
 from attractor.bank.indexed_cells import Cells, answers
+from attractor.bank.indexed_codes import Codes
 from attractor.bank.indexed_look import Index
 from attractor.bank.indexed_rows import CopyError, Place, discard
 from attractor.bank.ram import RamBank
@@ -57,12 +59,17 @@ class IndexedBank(Bank):
     over a `DiskBank` into its folder, with some 16 bytes of each row in memory; its centres come from a sample, and the rows are
     added a block at a time, so that the bank may be larger than memory.
 
+    Over a `RamBank` it also keeps codes, a quarter of a byte for each entry (half of one, where both dot products and distances are
+    asked for). They find the best rows where there are no clusters too, for dot products, for distances over whole cues, and for
+    cosines of rows of one length. On disk the rows that they propose would have to be read one here, one there: there are none.
+
     What the rows not looked at could have changed is bounded for every read: by `tolerance` in advance, by `search` and `tail` for
     a single read, and by `watched` for all that a memory reads while it recalls.
 
     Args:
         bank: where the patterns live. What is stored through it directly is found too.
-        probes: how many cells, of about the square root of the number of rows, a cue looks into at least.
+        probes: how many cells, of about the square root of the number of rows, a cue looks into at least. Default: 8 where codes
+            propose rows besides, 32 elsewhere.
         tolerance: look on until rows not looked at have at most this share of the weight, down to reading everything. 0 is exact
             up to weights that cannot be told from zero. None: stop after `probes` cells.
 
@@ -81,12 +88,12 @@ class IndexedBank(Bank):
         [0.0, 0.0]
     """
 
-    def __init__(self, bank: RamBank | DiskBank, *, probes: int = 32, tolerance: float | None = None):
+    def __init__(self, bank: RamBank | DiskBank, *, probes: int | None = None, tolerance: float | None = None):
         if not isinstance(bank, RamBank | DiskBank):
             raise TypeError(f"bank must be a RamBank or a DiskBank, got {type(bank).__name__}")
         self.bank = bank
         self.dim = bank.dim
-        self.probes = check_count("probes", probes)
+        self.probes = None if probes is None else check_count("probes", probes)
         self.tolerance = None if tolerance is None else check_not_negative("tolerance", tolerance)
         self._index: Index | None = None
         self._watches: list[list[Tensor]] = []
@@ -245,7 +252,8 @@ class IndexedBank(Bank):
 
     def _built(self, version: int, changed: int) -> Index:
         if isinstance(self.bank, RamBank):
-            return Index.of(Cells.of(self.bank, Place()), changed, version)
+            cells = Cells.of(self.bank, Place())
+            return Index.of(cells, changed, version, Codes.of(cells.block))
         place = Place(self._folder)
         cells = Cells.of(self.bank, place)
         block = cells.block

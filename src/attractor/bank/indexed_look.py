@@ -1,4 +1,4 @@
-"""One index: cells, the rows that came after them, and what a look into some of the cells leaves out.
+"""One index: cells, codes, the rows that came after them, and what a look into some of the cells leaves out.
 
 A read of some cells is exact over their rows. What is left out is bounded by the cells that were not looked into: no row of a cell
 scores above its bound `u`, so for the soft-max the unseen rows have at most the share `T / (T + Z)` of the weight, with
@@ -19,11 +19,13 @@ from torch import Tensor
 
 from attractor.bank.base import Bank
 from attractor.bank.indexed_cells import Cells
+from attractor.bank.indexed_codes import Codes
 from attractor.read import Block, Partial, Read, SoftMax, TopK
 from attractor.read.best import two_best
 from attractor.read.similarity import widened
 from attractor.read.sparse import Entmax
 
+PROBES, PROBES_BESIDE_CODES = 32, 8
 STALE = 0.1
 """The share of rows appended or forgotten since, beyond which an index is built anew."""
 
@@ -36,22 +38,31 @@ class Look(NamedTuple):
     rows: int
 
 
+class Proposed(NamedTuple):
+    """Rows that the codes find best: their `places`, the `cells` that they lie in, and their `scores`, `(m,)` each."""
+
+    places: Tensor
+    cells: Tensor
+    scores: Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class Index:
-    """Cells, rows that came after them, and which rows of both are live.
+    """Cells, codes of their rows, rows that came after them, and which rows of both are live.
 
     Places count the rows of the cells, then those that came after.
     """
 
     cells: Cells
+    codes: Codes | None
     changed: int
     version: int
     fresh: Block
     live: Tensor
 
     @classmethod
-    def of(cls, cells: Cells, changed: int, version: int) -> Index:
-        return cls(cells, changed, version, cells.block.rows(slice(0)), torch.ones(len(cells.block), dtype=torch.bool))
+    def of(cls, cells: Cells, changed: int, version: int, codes: Codes | None = None) -> Index:
+        return cls(cells, codes, changed, version, cells.block.rows(slice(0)), torch.ones(len(cells.block), dtype=torch.bool))
 
     def refreshed(self, bank: Bank, version: int) -> Index | None:
         """Brought up to date with `bank`, as it is at `version` or later; None where building anew is better.
@@ -66,13 +77,15 @@ class Index:
             return None
         return replace(self, version=version, fresh=bank.get(fresh), live=live)
 
-    def look(self, read: Read, probes: int, tolerance: float | None) -> Look | None:
-        """Look into cells for the one cue of `read`; None once they hold more than half of the rows."""
+    def look(self, read: Read, probes: int | None, tolerance: float | None) -> Look | None:
+        """Look at proposed rows and into cells for the one cue of `read`; None once these hold more than half of the rows."""
         centre, bound = self.cells.bounds(read)
+        sizes, proposed = self.cells.sizes, self.proposed(read)
+        if probes is None:
+            probes = PROBES_BESIDE_CODES if len(proposed.places) else PROBES
         probes = min(probes, len(self.cells))
         nearest = centre.topk(probes).indices
         order = torch.cat([nearest, bound.scatter(0, nearest, math.inf).argsort(descending=True, stable=True)[probes:]])
-        sizes = self.cells.sizes[order]
         places, scores = [torch.arange(len(self.fresh)) + len(self.live)], [self.scores(read, self.fresh)]
         done, wanted = 0, probes
         while True:
@@ -81,12 +94,23 @@ class Index:
                 scores.append(self.scores(read, block).masked_fill(~live, -math.inf))
                 places.append(torch.arange(start, start + len(block)))
             scores, places, done = [torch.cat(scores)], [torch.cat(places)], wanted
-            tail = share_of_unseen(read, scores[0], bound[order[done:]], sizes[done:])
+            rest = order[done:]
+            apart = torch.isin(proposed.cells, rest)
+            seen, where = torch.cat([scores[0], proposed.scores[apart]]), torch.cat([places[0], proposed.places[apart]])
+            unseen = sizes - proposed.cells[apart].bincount(minlength=len(sizes))
+            tail = share_of_unseen(read, seen, bound[rest], unseen[rest])
             if tolerance is None or tail <= tolerance:
-                return Look(places[0][matter(read, scores[0])], tail, len(places[0]))
+                return Look(where[matter(read, seen)], tail, len(where))
             wanted = min(2 * done, len(order))
-            if done == len(order) or 2 * int(sizes[:wanted].sum()) > len(self.live):
+            if done == len(order) or 2 * int(sizes[order[:wanted]].sum()) > len(self.live):
                 return None
+
+    def proposed(self, read: Read) -> Proposed:
+        """The live rows of the shortlist for the one cue of `read`."""
+        places = torch.empty(0, dtype=torch.int64) if self.codes is None else self.codes.shortlist(read)
+        places = places[self.live[places]]
+        cells = torch.searchsorted(self.cells.starts, places, right=True) - 1
+        return Proposed(places, cells, self.scores(read, self.cells.block.rows(places)))
 
     def scores(self, read: Read, block: Block) -> Tensor:
         """Scores `(n,)` of the one cue of `read`."""
