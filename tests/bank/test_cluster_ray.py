@@ -18,7 +18,8 @@ import torch
 
 from attractor import DenseMemory
 from attractor.bank import RamBank
-from attractor.bank.cluster import ClusterBank, engine
+from attractor.bank.cluster import ClusterBank
+from attractor.bank.cluster_engine import engine
 from attractor.read import Read, separation_from, similarity_from
 
 ray = pytest.importorskip("ray", reason="a bank over a cluster needs Ray (extra ray)")

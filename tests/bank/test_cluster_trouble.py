@@ -12,7 +12,8 @@ import torch
 from cluster_engine import Here, end, question, read_out, rows
 
 from attractor.bank import RamBank, cluster, cluster_shard
-from attractor.bank.cluster import ClusterBank, leads_to
+from attractor.bank.cluster import ClusterBank
+from attractor.bank.cluster_engine import leads_to
 from attractor.bank.cluster_shard import Shard, locked
 from attractor.bank.segments import SegmentError
 

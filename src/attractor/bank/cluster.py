@@ -13,28 +13,24 @@ has answered the last one, or has been given up; a shard has one worker at a tim
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from functools import reduce
-from logging import WARNING
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from attractor.bank.base import Bank, Metadata
+from attractor.bank.cluster_engine import engine, in_memory_of_all
 from attractor.bank.cluster_manifest import ClusterManifest
 from attractor.bank.cluster_shard import Shard
 from attractor.bank.serial import path_from, savable
 from attractor.bank.store import to_entries
 from attractor.read import Block, Partial, Read
-from attractor.read.separation import Tempered
 from attractor.validation import check_count, check_ids, shorten
 
 LARGEST_LISTED = 2**24
@@ -303,45 +299,6 @@ class ClusterBank(Bank):
         return [actor.remote(self.path / f"shard-{shard:04d}", self.dim) for shard in range(self.workers)]
 
 
-def engine(address: str | None) -> Any:
-    """Ray, connected.
-
-    Raises:
-        ImportError: Ray is not installed.
-        ValueError: this process is connected already, to another cluster than that at `address`.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise ImportError("a cluster needs Ray: pip install 'attractor[ray]'") from error
-    if ray.is_initialized():
-        if address is None or "://" in address:  # another protocol: its address tells nothing
-            return ray
-        running = ray.get_runtime_context().gcs_address
-        if not leads_to(address, running):
-            raise ValueError(f"address must be that of the engine that this process uses already, {running}, got {address!r}")
-        return ray
-    # Ray would run its workers at niceness 15, behind everything else that the machine does
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    if address is None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(address=address or "local", include_dashboard=None if address else False, log_to_driver=False, logging_level=WARNING)
-    return ray
-
-
-def leads_to(address: str, running: str) -> bool:
-    """Whether `address` may be that of the engine at `running`, `"host:port"`; `"auto"` leads anywhere."""
-    host, separator, port = address.rpartition(":")
-    if not separator:
-        return True
-    try:
-        number = socket.gethostbyname(host)
-    except OSError:
-        return False
-    there, _, its_port = running.rpartition(":")
-    return port == its_port and (number == there or number.startswith("127."))
-
-
 def lowest_free(ends: Sequence[int], count: int) -> Tensor:
     """The `count` lowest ids that no shard has given, where shard `s` of `w` has given its ids below `ends[s]`: `i w + s` here."""
     shards = len(ends)
@@ -349,20 +306,6 @@ def lowest_free(ends: Sequence[int], count: int) -> Tensor:
     firsts = [end * shards + shard for shard, end in enumerate(ends)]
     free = torch.cat([torch.arange(first, max(first, limit), shards) for first in firsts])
     return free.sort().values[:count]
-
-
-def in_memory_of_all(read: Read) -> Read:
-    """The same question away from gradients and accelerators, to go to workers that may have none.
-
-    It goes as an object, not in its plain form: that one knows only the similarities of this library.
-    """
-    similarity, separation = read.similarity, read.separation
-    if isinstance(similarity, nn.Module):
-        similarity = deepcopy(similarity).cpu().requires_grad_(False)
-    if isinstance(separation, Tempered) and isinstance(separation.beta, Tensor):
-        separation = separation.at(separation.beta.detach().cpu())
-    known = None if read.known is None else read.known.cpu()
-    return replace(read, similarity=similarity, separation=separation, cues=read.cues.detach().cpu(), known=known)
 
 
 def first_at(bounds: Tensor, shard: int, shards: int) -> Tensor:

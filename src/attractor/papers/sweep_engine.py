@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from attractor.bank.cluster import engine
+from attractor.bank.cluster_engine import engine
 from attractor.errors import AttractorWarning
 from attractor.papers import sweep
 from attractor.papers.parts import at_most
