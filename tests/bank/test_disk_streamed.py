@@ -88,6 +88,21 @@ def test_a_file_that_became_shorter_is_refused(pair, tmp_path):
         streamed.fold_files(read, [streamed.Filed(short, whole)])
 
 
+def test_a_file_system_may_hand_out_less_than_was_asked_for():
+    class Slow:
+        def __init__(self, content):
+            self.content = content
+
+        def readinto(self, view):
+            some, self.content = self.content[:7], self.content[7:]
+            view[: len(some)] = some
+            return len(some)
+
+    rows, wanted = torch.zeros(5, 3), torch.arange(15.0).view(5, 3)
+    streamed.fill(rows, Slow(wanted.numpy().tobytes()))
+    assert torch.equal(rows, wanted)
+
+
 def test_only_whole_soft_max_reads_of_few_cues_are_streamed(pair, monkeypatch):
     bank, _ = pair
     streams = []

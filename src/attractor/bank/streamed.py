@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,8 +89,7 @@ def fold_file(read: Read, filed: Filed, buffer: Tensor) -> Partial:
                 for start in range(0, count, len(buffer)):
                     rows = buffer[: count - start]
                     here = slice(start, start + len(rows))
-                    if handle.readinto(bytes_of(rows).data) != rows.nbytes:
-                        raise SegmentError(f"{filed.file} has become shorter")
+                    fill(rows, handle)
                     scores = logits[here].add_(linear(rows, cues))
                     drawn += linear(torch.exp(scores, out=weights[here]).T, rows.T)
         except FileNotFoundError:  # compacted away since: the mapping still holds the rows
@@ -99,3 +99,17 @@ def fold_file(read: Read, filed: Filed, buffer: Tensor) -> Partial:
             total = weights.sum(0)[:, None]
             return Partial(best_of_maxima(read, block, best + reference), Weighted(reference, total, drawn))
         reference = reference + best.amax(-1, keepdim=True).clamp_min(0)
+
+
+def fill(rows: Tensor, handle: FileIO) -> None:
+    """Read what comes next in a file over all of `rows`.
+
+    Raises:
+        SegmentError: the file ends before.
+    """
+    left = bytes_of(rows).data.cast("B")
+    while left:
+        count = handle.readinto(left)
+        if not count:
+            raise SegmentError(f"{handle.name} has become shorter")
+        left = left[count:]
