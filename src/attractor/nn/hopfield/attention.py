@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from attractor.nn.hopfield.association import Association, Question
-from attractor.nn.hopfield.checks import check_below, check_entries, check_names, check_sets, checked_betas, checked_mask
+from attractor.nn.hopfield.checks import check_entries, check_names, check_sets, checked_betas, checked_mask
 from attractor.read import Separation
-from attractor.validation import check_count, check_positive
+from attractor.validation import check_count, check_not_negative, check_positive, check_share
 
 PROJECTED = ("state", "memory", "value", "out")
 NORMALIZED = ("state", "memory", "value")
@@ -110,10 +110,10 @@ class HopfieldAttention(nn.Module):
         self.maps = nn.ModuleDict({one: projection(*widths[one], bias, generator) for one in PROJECTED if one in project})
         norms = {"state": self.dim, "memory": self.memory_dim, "value": self.value_dim, "space": self.key_dim}
         self.norms = nn.ModuleDict({one: nn.LayerNorm(width) for one, width in norms.items() if one in normalize})
-        if not check_below("tol", tol, float("inf")) and steps is None:
+        if not check_not_negative("tol", tol) and steps is None:
             raise ValueError(f"tol must be above 0 where steps is None, got {tol!r}")
         self.association = Association(separation, None if steps is None else check_count("steps", steps), tol)
-        self.dropout = check_below("dropout", dropout, 1)
+        self.dropout = check_share("dropout", dropout)
         plain = 1.0 if not {"state", "memory"} & set(project) else self.key_dim**-0.5
         self._set_beta(plain if beta is None else beta, learn_beta)
 

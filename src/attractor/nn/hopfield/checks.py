@@ -15,15 +15,6 @@ def check_names(name: str, given: Collection[str], known: tuple[str, ...]) -> No
         raise ValueError(f"{name} must be a collection of names among {list(known)}, got {given!r}")
 
 
-def check_below(name: str, value: float, bound: float) -> float:
-    """Return a number of at least 0 and below `bound`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not 0 <= value < bound:
-        raise ValueError(f"{name} must be at least 0 and below {bound:g}, got {value!r}")
-    return float(value)
-
-
 def checked_betas(beta: Tensor, heads: int) -> Tensor:
     """The inverse temperatures `(heads,)` in float64.
 
