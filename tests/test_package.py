@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import attractor
+from attractor import estimators, language
 
 PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
@@ -59,7 +60,7 @@ def test_import_loads_nothing_heavy_beside_torch(fresh):
 
 
 def test_every_name_is_there_and_no_other():
-    for module in (attractor, attractor.bank):
+    for module in (attractor, attractor.bank, estimators, language):
         assert all(getattr(module, name) for name in module.__all__)
         assert set(module.__all__) <= set(dir(module))
         with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bank", "ClusterBank", "DiskBank", "IndexedBank", "ParameterBank", "RamBank", "RowStore", "bank_from", "bank_settings"]
 
-HOMES = {
+MODULES = {
     "Bank": "base",
     "ClusterBank": "cluster",
     "DiskBank": "disk",
@@ -32,10 +32,10 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in HOMES:
+    if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     # all at once: `bank_from` knows the banks whose modules were loaded
-    globals().update({one: getattr(import_module(f"{__name__}.{home}"), one) for one, home in HOMES.items()})
+    globals().update({one: getattr(import_module(f"{__name__}.{home}"), one) for one, home in MODULES.items()})
     return globals()[name]
 
 

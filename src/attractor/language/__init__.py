@@ -51,3 +51,7 @@ def __getattr__(name: str) -> Any:
         if error.name != "transformers":
             raise
         raise ImportError(f"{name} needs transformers: pip install 'attractor[language]'") from error
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
