@@ -5,12 +5,11 @@ No figure of a page is typed. A page names a claim by how it begins; a name that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
 
-from attractor.app.report import circumstances, command, html_row, interval, number, published
+from attractor.app.report import agreement, circumstances, command, interval, number, published
 from attractor.papers import Paper, Report, Row, last_report
 
 PLAIN = ("", "rate", "share", "ratio", "times", "difference of rates")
@@ -75,7 +74,7 @@ def verdict(report: Report) -> str:
     missing = sum(row.measured is None for row in report.rows)
     reported = len(report.rows) - len(judged) - missing
     parts = [f"{judged.count(True)} of {len(judged)} claims with a bound agree"]
-    parts += [f"{reported} more figures are reported without one"] * bool(reported)
+    parts += [f"{reported} more figure{' is' if reported == 1 else 's are'} reported without one"] * bool(reported)
     parts += [f"{missing} could not be measured here"] * bool(missing)
     return "; ".join(parts) + "."
 
@@ -83,8 +82,17 @@ def verdict(report: Report) -> str:
 def table(rows: Sequence[Row]) -> str:
     """Rows as a table of HTML."""
     body = "\n".join(map(html_row, rows))
-    body = re.sub(r'<td class="[\w-]+">-</td>', '<td class="nothing">-</td>', body)
     return f'<div class="rows"><table class="docutils rows">\n<thead>{HEAD}</thead>\n<tbody>\n{body}\n</tbody></table></div>'
+
+
+def html_row(row: Row) -> str:
+    aside = "; ".join(part for part in (f"{row.data}, n = {row.n}", row.note, f"source: {row.claim.source}") if part)
+    bounds = f"<br><small>agrees: {escape(row.claim.rule)}</small>" if row.claim.rule else ""
+    verdict = agreement(row)
+    figures = ((number(row.measured), "number"), (interval(row), "number"), (number(row.baseline), "number"), (verdict, verdict))
+    cells = "".join(f'<td class="{"nothing" if text == "-" else kind}">{escape(text)}</td>' for text, kind in figures)
+    claim = f"<td>{escape(row.claim.text)}<br><small>{escape(aside)}</small></td>"
+    return f"<tr>{claim}<td>{escape(published(row))}{bounds}</td>{cells}</tr>"
 
 
 def venue_of(paper: Paper) -> str:

@@ -98,9 +98,62 @@ def test_rows_that_do_not_agree_cannot_be_left_out(monkeypatch):
     assert measured.verdict(report) == "2 of 3 claims with a bound agree."
 
 
-def test_text_of_claims_is_escaped():
-    row = Row(Claim("<b> & |x|", "<", "theory"), 1.0, None, 1, 0.1, "data")
-    assert "&lt;b&gt; &amp; |x|" in measured.table([row]) and "<b>" not in measured.table([row])
+ROW = Row(Claim("<b> & |x|", "< 1", "<table>", unit="bits", least=0.5), -0.75, (-1.0, 0.5), 12, 0.1, "<data>", 0.25, "<note>")
+BLANK = Row(Claim("a claim that nobody measured", 2.5, "elsewhere", least=1.0), None, None, 0, 0.0, "none")
+REPORTED = Row(Claim("a claim without a bound", 2, "elsewhere"), 1.0, None, 1, 0.1, "data")
+PAPER = measured.Paper("99", "On <titles>", ("A & B",), 2020, "a venue", "https://example.org", ())
+
+
+def cells_of(html):
+    return re.findall(r'<td(?: class="([^"]*)")?>(.*?)</td>', html)
+
+
+def test_a_row_shows_all_that_was_measured_and_escapes_it():
+    assert cells_of(measured.table([ROW])) == [
+        ("", "&lt;b&gt; &amp; |x|<br><small>&lt;data&gt;, n = 12; &lt;note&gt;; source: &lt;table&gt;</small>"),
+        ("", "&lt; 1<br><small>agrees: at least 0.5</small>"),
+        ("number", "-0.750"),
+        ("number", "-1.000 to 0.500"),
+        ("number", "0.250"),
+        ("no", "no"),
+    ]
+    assert [kind for kind, _ in cells_of(measured.table([BLANK]))[2:]] == ["nothing"] * 4
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [("measured", "-0.750 bits"), ("interval", "-1.000 to 0.500"), ("published", "< 1"), ("baseline", "0.250")],
+)
+def test_a_figure_in_the_text_is_the_one_that_was_asked_for(monkeypatch, what, text):
+    monkeypatch.setattr(measured, "report_of", lambda paper: measured.Report(paper, "smoke", 0, (ROW,), (), 0.1))
+    assert measured.value("99", "<b>", what) == text
+
+
+def test_a_section_tells_verdicts_staleness_and_every_row(monkeypatch):
+    report = measured.Report("99", "smoke", 0, (*rows_of(True, True, False), BLANK, REPORTED), (), 0.1)
+    monkeypatch.setattr(measured, "report_of", lambda paper: report)
+    html = measured.section(PAPER, report, ["claim 0"], stale=True)
+    front, rest = html.split("<details>")
+    assert [row.claim.text for row in report.rows if row.claim.text in front] == ["claim 0", "claim 2"]
+    assert all(row.claim.text in rest for row in report.rows) and "All 5 rows" in rest
+    assert "2 of 3 claims with a bound agree; 1 more figure is reported without one; 1 could not be measured here." in front
+    assert "The code has changed" in front and "The code has changed" not in measured.section(PAPER, report, [], stale=False)
+    assert "<em>On &lt;titles&gt;</em>" in front and "A &amp; B." in front
+
+
+def test_a_line_of_the_summary_counts_the_verdicts():
+    report = measured.Report("99", "smoke", 0, (*rows_of(True, True, False), BLANK, REPORTED), (), 61.0)
+    html = measured.summary([(PAPER, report, True, "page.html")])
+    assert [text for kind, text in cells_of(html) if kind == "number"] == ["2", "1", "1", "1", "61 s"]
+    assert '<a href="page.html">On &lt;titles&gt;</a>' in html and "(stale)" in html
+
+
+def test_a_cell_of_a_benchmark_table_is_found_by_row_and_column(monkeypatch):
+    monkeypatch.setattr(results, "table", lambda title: "| size | one | two |\n| --- | ---: | ---: |\n| 10 | 1 s | 2 s |\n\nmore")
+    assert results.cell("times", "10", "one") == "1 s" and results.cell("times", "10", "two") == "2 s"
+    for row, column in (("20", "one"), ("10", "three")):
+        with pytest.raises(ValueError, match="row and column must be of the table 'times'"):
+            results.cell("times", row, column)
 
 
 def test_a_title_that_two_benchmark_tables_have_is_not_offered():

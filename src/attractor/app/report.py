@@ -6,7 +6,6 @@ import os
 import platform
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import escape
 from io import BytesIO
 from pathlib import Path
 
@@ -63,18 +62,6 @@ def pictures_of(report: Report | None) -> dict[str, bytes]:
         return {} if report is None else {figure.name: picture_of(figure) for figure in report.figures}
     except ImportError:
         return {}
-
-
-def html_row(row: Row) -> str:
-    verdict = agreement(row)
-    aside = "; ".join(part for part in (f"{row.data}, n = {row.n}", row.note, f"source: {row.claim.source}") if part)
-    numbers = (number(row.measured), interval(row), number(row.baseline))
-    cells = "".join(f'<td class="number">{escape(text)}</td>' for text in numbers)
-    bounds = f"<br><small>agrees: {escape(row.claim.rule)}</small>" if row.claim.rule else ""
-    return (
-        f"<tr><td>{escape(row.claim.text)}<br><small>{escape(aside)}</small></td><td>{escape(published(row))}{bounds}</td>"
-        f'{cells}<td class="{verdict}">{verdict}</td></tr>'
-    )
 
 
 def circumstances(report: Report) -> str:
