@@ -51,7 +51,7 @@ def papers(
     if html is not None and not html.absolute().parent.is_dir():
         raise ValueError(f"--html must lie in a folder that exists, got {str(html)!r}")
     reports_there = {one: last_report(one) if folder is None else read_report(folder, one) for one in module_names()}
-    entries = [(paper_module(one).PAPER if report is None else described(report), report) for one, report in reports_there.items()]
+    entries = [(paper_of(one, report), report) for one, report in reports_there.items()]
     if as_json:
         write_json({"papers": [as_plain(paper, report) for paper, report in entries]})
     elif html is not None:
@@ -160,6 +160,11 @@ def chosen_ids(ids: Sequence[str], everything: bool) -> tuple[str, ...]:
         if one not in module_names():  # the modules themselves are imported where they are run
             paper_module(one)
     return chosen
+
+
+def paper_of(paper_id: str, report: Report | None) -> Paper:
+    """What is known of a paper; its module is imported only where there is no report."""
+    return paper_module(paper_id).PAPER if report is None else described(report)
 
 
 def show(paper: Paper, report: Report | None) -> None:

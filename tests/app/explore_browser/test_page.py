@@ -95,9 +95,9 @@ def test_mistakes_are_told_where_they_are_made(open_page, tmp_path):
     page.select_option("#source", "own")
     page.click("#store button[type=submit]")
     expect(page.locator("#store-problem")).to_contain_text("no picture of your own")
-    (tmp_path / "notes.txt").write_text("no picture")
-    page.set_input_files("#files", tmp_path / "notes.txt")
-    expect(page.locator("#store-problem")).to_contain_text("notes.txt cannot be read as an image")
+    (tmp_path / "<i>notes.txt").write_text("no picture")
+    page.set_input_files("#files", tmp_path / "<i>notes.txt")
+    expect(page.locator("#store-problem")).to_contain_text("<i>notes.txt cannot be read as an image")
     large = tmp_path / "large.png"
     large.write_bytes(b" " * (9 * 2**20))
     page.set_input_files("#files", large)
@@ -144,6 +144,12 @@ def test_pictures_of_ones_own_are_stored(open_page, tmp_path):
     page.click("#store button[type=submit]")
     expect(page.locator("#stored")).to_contain_text("3 stored from your pictures, 32×32 in colour")
     expect(recalled(page, "dense")).to_contain_text("the right one")
+    channels = "canvas => [...canvas.getContext('2d').getImageData(16, 16, 1, 1).data.slice(0, 3)]"
+    shown = {page.locator("#gallery canvas").nth(row).evaluate(channels).index(255) for row in range(3)}
+    named = ["red", "green", "blue"].index(
+        page.locator('#gallery [data-row="0"]').get_attribute("title").split()[-1].removesuffix(".png")
+    )
+    assert shown == {0, 1, 2} and page.locator("#gallery canvas").first.evaluate(channels)[named] == 255
 
 
 def test_the_page_works_by_keys_alone(open_page):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from attractor.app.papers import as_plain
-from attractor.papers import last_report, module_names, paper_module
+from attractor.app.papers import as_plain, paper_of
+from attractor.papers import last_report, module_names
 
 CELLS = ("text", "published", "measured", "interval", "baseline", "ok", "n", "data", "note", "source", "unit")
 
@@ -26,9 +26,11 @@ def paper(paper_id: str) -> dict[str, Any]:
     if paper_id not in module_names():
         raise ValueError(f"paper must be one of {', '.join(module_names())}, got {paper_id!r}")
     report = last_report(paper_id)
-    plain = as_plain(paper_module(paper_id).PAPER, report)
+    known = paper_of(paper_id, report)
+    plain = as_plain(known, report)
     provenance = plain.get("provenance") or {}
-    rows = [{name: row.get(name) for name in CELLS} for row in plain["rows"]]
+    cells = [{name: row.get(name) for name in CELLS} for row in plain["rows"]]
+    rows = [row | {"rule": claim.rule} for row, claim in zip(cells, known.claims, strict=True)]
     head = {name: plain.get(name) for name in ("id", "title", "authors", "year", "venue", "url", "status", "command", "seconds")}
     figures = [] if report is None else [figure.to_plain() for figure in report.figures]
     return {**head, "date": str(provenance.get("date", ""))[:10], "rows": rows, "figures": figures}

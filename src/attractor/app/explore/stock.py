@@ -181,13 +181,15 @@ class Stock:
         """The frames of the trajectory, and the energy at every step; None before the first fill, which has none."""
         assert recalled.trace is not None
         states = recalled.trace.states[:, 0]
+        moved = (states[1:] != states[:-1]).any(-1).nonzero()
+        states = states[: int(moved.max()) + 2 if len(moved) else 1]  # a last read that changes nothing is no step
         inner = memory.memory if isinstance(memory, Encoded) else memory
         if isinstance(inner, DenseMemory) and inner.similarity.unit:  # directions: drawn in the units of what came back
             states = states * (recalled.patterns.norm() / states.norm(dim=-1, keepdim=True).clamp_min(1e-12))
-        states = torch.cat([states[:-1], recalled.patterns]) if len(states) > 1 else torch.cat([states, recalled.patterns])
-        energies = None if recalled.trace.energies is None else [finite(float(one)) for one in recalled.trace.energies[:, 0]]
-        if energies is not None and len(energies) < len(states):
-            energies += [energies[-1]]
+        states = torch.cat([states[:-1], recalled.patterns])
+        energies = None
+        if recalled.trace.energies is not None:
+            energies = [finite(float(one)) for one in recalled.trace.energies[: len(states), 0]]
         if known is not None:
             states = torch.cat([cue, states])
             energies = None if energies is None else [None, *energies]

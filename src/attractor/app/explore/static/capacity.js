@@ -2,7 +2,7 @@
 
 import { askLines, say, trying } from "./api.js";
 import { COLOURS, curves } from "./chart.js";
-import { $, fillSelect, make, table, usual } from "./dom.js";
+import { $, fillSelect, make, table, usual, withAside } from "./dom.js";
 
 const DAMAGES = [
   { name: "flips", title: "flipped pixels" },
@@ -38,7 +38,7 @@ export function start(section, known) {
 
 function form(known) {
   const field = (text, id, attributes) => make("label", {}, text, make("input", { id, type: "number", required: true, ...attributes }));
-  const pick = (text, id) => make("label", {}, text, make("select", { id }));
+  const pick = (text, id) => make("label", { class: "long" }, text, make("select", { id }));
   const memories = known.memories.map((memory) =>
     make("label", {}, make("input", { type: "checkbox", name: "sweep-memory", value: memory.name, checked: memory.chosen }), memory.title));
   return make("section", { class: "card", "aria-labelledby": "sweep-title" },
@@ -150,5 +150,7 @@ function redraw() {
 function cell(memory, position, score) {
   const point = points.find((one) => one.memory === memory && one.position === position);
   if (!point) return "…";
-  return point[score] ? point[score].rate.toFixed(2) : "–";
+  if (!point[score]) return "–";
+  const [rate, low, high] = ["rate", "low", "high"].map((name) => point[score][name].toFixed(2));
+  return withAside(rate, `${low} to ${high}`);
 }

@@ -1,6 +1,6 @@
 // Curves by Plotly, which is fetched when the first one is drawn, in the colours of the page.
 
-export const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31", "#999933", "#8A8A8A"];
+export const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A60A6", "#8C6D31", "#999933", "#8A8A8A"];
 
 let library = null;
 let wheel = null;

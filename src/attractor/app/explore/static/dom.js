@@ -33,6 +33,9 @@ export function table(columns, rows) {
   return make("div", { class: "scroll" }, make("table", { class: "stack" }, make("thead", {}, head), make("tbody", {}, ...lines)));
 }
 
+/** Text with a smaller line below it, where there is one. */
+export const withAside = (text, aside) => make("span", {}, text, aside ? make("span", { class: "aside" }, aside) : null);
+
 /** Show the value of each slider beside it. */
 export function showValues(root, format) {
   for (const input of root.querySelectorAll('input[type="range"]')) {

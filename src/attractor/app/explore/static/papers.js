@@ -2,7 +2,7 @@
 
 import { ask, say, trying } from "./api.js";
 import { COLOURS, curves } from "./chart.js";
-import { make, number, table } from "./dom.js";
+import { make, number, table, withAside } from "./dom.js";
 import { picture } from "./pixels.js";
 
 const VERDICTS = { true: ["yes", "good"], false: ["no", "bad"], null: ["–", ""] };
@@ -42,10 +42,12 @@ function entry(paper) {
 }
 
 function unfold(body, paper) {
+  const missing = paper.status === "not run" ? paper.status : "not measured";
+  const aside = (row) => [row.data, row.n && `n = ${row.n.toLocaleString("en")}`, row.note, `source: ${row.source}`].filter(Boolean).join("; ");
   const columns = [
-    { head: "claim", wide: true, cell: (row) => make("span", {}, row.text, row.note ? make("span", { class: "hint" }, ` (${row.note})`) : null) },
-    { head: "published", cell: (row) => String(row.published) },
-    { head: "measured", number: true, cell: (row) => (row.measured === null ? "not run" : number(row.measured)) },
+    { head: "claim", wide: true, cell: (row) => withAside(row.text, aside(row)) },
+    { head: "published", cell: (row) => withAside(String(row.published), row.rule && `agrees: ${row.rule}`) },
+    { head: "measured", number: true, cell: (row) => (row.measured === null ? missing : withAside(number(row.measured), row.unit)) },
     { head: "95 % interval", number: true, cell: (row) => (row.interval ? row.interval.map((end) => number(end)).join(" to ") : "–") },
     { head: "nearest neighbour", number: true, cell: (row) => number(row.baseline) },
     { head: "ok", cell: (row) => { const [text, kind] = VERDICTS[row.ok]; return make("strong", { class: kind || null }, text); } },
