@@ -10,13 +10,11 @@ from attractor.data import ImageSet, Occlude
 from attractor.memory.dense import DenseMemory
 from attractor.memory.landscape import Landscape
 from attractor.papers import energy_law, paper_module
-from attractor.papers.claim import Claim, Paper, Row
 from attractor.papers.completion import complete
 from attractor.papers.energy_law import measure_descents, monotone_combinations
 from attractor.papers.p20_large_associative_memory import capacity, classic, images, laws
 from attractor.papers.p20_large_associative_memory.claims import PAPER
 from attractor.papers.p20_large_associative_memory.sizes import SIZES
-from attractor.papers.parts import Measured, Part, run_parts
 from attractor.papers.statistics import log_log_slope, mean_interval, student, wilson
 from attractor.papers.storage import bit_error_rate, crossing, dense_capacity, hebbian_overlap, largest_count, random_signs
 from attractor.read import Exponential, Polynomial
@@ -162,43 +160,6 @@ def test_completion_scores_the_memory_and_the_neighbour_alike():
     assert bool(told.exact.all()) and bool(told.identified.all()) and bool(told.baseline.all()) and len(told.exact) == 20
     untold = complete(DenseMemory(36), pictures, Occlude.half("lower"), queries=20, seed=0, use_mask=False)
     assert not bool(untold.baseline.all())
-
-
-def toy_paper():
-    claims = (Claim("one", 1, "a source"), Claim("two", 2, "a source"))
-    return Paper("77", "a title", ("an author",), 2020, "a venue", "https://example.org", claims)
-
-
-def measuring(claim):
-    return lambda seed, tell: Measured([Row(claim, float(seed), None, 1, 0.0, "data")])
-
-
-def test_run_gives_one_row_a_claim_and_tells_how_far_it_is():
-    paper, told = toy_paper(), []
-    parts = [Part(claim.text, share, measuring(claim)) for claim, share in zip(paper.claims, (1.0, 3.0), strict=True)]
-    report = run_parts(paper, "smoke", 5, parts, lambda what, done: told.append((what, done)))
-    assert [row.measured for row in report.rows] == [5.0, 5.0]
-    assert told == [("one", 0.0), ("two", 0.25)]
-
-
-def test_run_that_misses_a_claim_is_refused():
-    paper = toy_paper()
-    with pytest.raises(ValueError, match="77"):
-        run_parts(paper, "smoke", 0, [Part("one", 1.0, measuring(paper.claims[0]))], None)
-
-
-def test_threads_are_given_back():
-    before = torch.get_num_threads()
-    seen = []
-    claim = toy_paper().claims[0]
-
-    def measure(seed, tell):
-        seen.append(torch.get_num_threads())
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        run_parts(toy_paper(), "smoke", 0, [Part(claim.text, 1.0, measure)], None)
-    assert seen == [1] and torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize(("scale", "seed"), [("huge", 0), ("smoke", -1)])
