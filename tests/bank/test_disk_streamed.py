@@ -85,7 +85,7 @@ def test_a_file_that_became_shorter_is_refused(pair, tmp_path):
     with open(short, "r+b") as handle:
         handle.truncate(file.stat().st_size - 4 * DIM)
     with pytest.raises(SegmentError, match="short has become shorter"):
-        streamed.fold_files(read, [streamed.Filed(short, whole)])
+        streamed.fold_file(read, streamed.Filed(short, whole), torch.empty(100, DIM))
 
 
 def test_a_file_system_may_hand_out_less_than_was_asked_for():
@@ -105,15 +105,25 @@ def test_a_file_system_may_hand_out_less_than_was_asked_for():
 
 def test_only_whole_soft_max_reads_of_few_cues_are_streamed(pair, monkeypatch):
     bank, _ = pair
-    streams = []
-    monkeypatch.setattr(disk, "fold_files", lambda read, filed: streams.append(read) or streamed.fold_files(read, filed))
+    streamed_files = []
+    monkeypatch.setattr(disk.Stream, "add", lambda stream, filed: streamed_files.append(filed.file))
     cue = torch.zeros(1, DIM)
-    bank.fold(question(Dot(), cue))
-    assert len(streams) == 1
     bank.fold(question(Dot(), cue.expand(40, DIM)))
     bank.fold(Read(Dot(), TopK(3, 1.0), cue))
     bank.fold(Read(Dot(), SoftMax(1.0), cue, known=torch.ones(1, DIM, dtype=torch.bool)))
-    assert len(streams) == 1
+    assert streamed_files == []
+    with pytest.raises(ValueError, match="empty"):  # nothing is left for the plain fold
+        bank.fold(question(Dot(), cue))
+    assert len(streamed_files) == 3
+
+
+def test_no_more_files_are_held_than_there_are_threads(pair, monkeypatch, restored_threads):
+    bank, _ = pair
+    torch.set_num_threads(2)
+    held, add = [], disk.Stream.add
+    monkeypatch.setattr(disk.Stream, "add", lambda stream, filed: (add(stream, filed), held.append(len(stream._waiting))))
+    bank.fold(question(Dot(), torch.zeros(1, DIM)))
+    assert held == [1, 0, 1]
 
 
 @pytest.fixture

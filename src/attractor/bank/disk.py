@@ -10,6 +10,7 @@ import json
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -26,7 +27,7 @@ from attractor.bank.segments import Layout, SegmentError
 from attractor.bank.serial import path_from, savable
 from attractor.bank.snapshot import Snapshot
 from attractor.bank.store import RowStore, to_entries
-from attractor.bank.streamed import Filed, fold_files, merged, suits_streaming
+from attractor.bank.streamed import Filed, Stream, suits_streaming
 from attractor.errors import AttractorWarning
 from attractor.read import Block, Partial, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
@@ -169,16 +170,20 @@ class DiskBank(Bank):
             super().forget(ids)
 
     def fold(self, read: Read) -> Partial:
-        parts, filed = [], []
-        for file, whole, live in self._wholes():
-            if live is None and suits_streaming(read, whole):
-                filed.append(Filed(file, whole))
-                continue
-            for block in map(with_norms, cut(whole, live, read.rows_per_block)):
-                parts.append(fold_tiles(read, block) if fits_tiles(read, block) else read.step(block))
-        if filed:
-            parts.append(fold_files(read, filed))
-        return merged(read, parts) if parts else read.fold(())
+        running = None
+        with Stream(read) as stream:
+            for file, whole, live in self._wholes():
+                if live is None and suits_streaming(read, whole):
+                    stream.add(Filed(file, whole))
+                    continue
+                for block in map(with_norms, cut(whole, live, read.rows_per_block)):
+                    if fits_tiles(read, block):
+                        partial = fold_tiles(read, block)
+                        running = partial if running is None else read.merge(running, partial)
+                    else:
+                        running = read.step(block, running)
+        parts = [part for part in (running, stream.partial) if part is not None]
+        return reduce(read.merge, parts) if parts else read.fold(())
 
     def blocks(self, rows: int) -> Iterator[Block]:
         """The live rows at the time of the first block, in ascending order of id, in blocks of at most `rows`.

@@ -5,11 +5,12 @@ Reading a file in pieces is faster than touching its pages where they are mapped
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -32,45 +33,54 @@ class Filed(NamedTuple):
 
 
 def suits_streaming(read: Read, block: Block) -> bool:
-    """Whether `fold_files` can answer this read over all rows of a file."""
+    """Whether a `Stream` can answer this read over all rows of a file."""
     return block.norms is not None and len(read.cues) <= FEW_CUES and read.project == "patterns" and fits_tiles(read, block)
 
 
-def fold_files(read: Read, filed: Sequence[Filed]) -> Partial:
-    """Fold `read` over files, by as many threads as torch has."""
-    usual = torch.get_num_threads()
-    threads = min(usual, len(filed))
-    if threads == 1:
-        return fold_in_turn(read, filed)
+class Stream:
+    """Folds files as they come, one in each of torch's threads, and keeps none of them: a context manager.
 
-    def alone(some: Sequence[Filed]) -> Partial:
-        # of this thread alone; but those that start later begin with what was set last
-        torch.set_num_threads(1)
+    Attributes:
+        partial: what the files so far contribute; None before the first.
+    """
+
+    def __init__(self, read: Read):
+        self.read = read
+        self.partial: Partial | None = None
+        self._usual = torch.get_num_threads()
+        # a thread of its own that torch must not divide further
+        self._pool = ThreadPoolExecutor(self._usual, initializer=torch.set_num_threads, initargs=(1,))
+        self._waiting: list[Filed] = []
+        self._buffers: list[Tensor] = []
+
+    def add(self, filed: Filed) -> None:
+        self._waiting.append(filed)
+        if len(self._waiting) == self._usual:
+            self._fold_waiting()
+
+    def _fold_waiting(self) -> None:
+        while len(self._buffers) < len(self._waiting):
+            patterns = self._waiting[0].block.patterns
+            rows = max(1, PIECE_BYTES // (patterns.shape[1] * patterns.element_size()))
+            self._buffers.append(patterns.new_empty(rows, patterns.shape[1]))
+        for part in self._pool.map(partial(fold_file, self.read), self._waiting, self._buffers[: len(self._waiting)]):
+            self.partial = part if self.partial is None else self.read.merge(self.partial, part)
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            with torch.no_grad():
-                return fold_in_turn(read, some)
+            if kind is None:
+                self._fold_waiting()
         finally:
-            torch.set_num_threads(usual)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return merged(read, list(pool.map(alone, [filed[start::threads] for start in range(threads)])))
-
-
-def fold_in_turn(read: Read, filed: Sequence[Filed]) -> Partial:
-    """Fold `read` over files, one after the other."""
-    patterns = filed[0].block.patterns
-    rows = max(1, PIECE_BYTES // (patterns.shape[1] * patterns.element_size()))
-    buffer = patterns.new_empty(rows, patterns.shape[1])
-    return merged(read, [fold_file(read, one, buffer) for one in filed])
+            self._pool.shutdown()
+            # threads that start later begin with what was set last
+            torch.set_num_threads(self._usual)
 
 
-def merged(read: Read, parts: Sequence[Partial]) -> Partial:
-    running = parts[0]
-    for part in parts[1:]:
-        running = read.merge(running, part)
-    return running
-
-
+@torch.no_grad()
 def fold_file(read: Read, filed: Filed, buffer: Tensor) -> Partial:
     """Fold `read` over the rows of one file, which pass through `buffer (rows, dim)`."""
     assert isinstance(read.separation, SoftMax)
