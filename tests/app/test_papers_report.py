@@ -13,7 +13,7 @@ import pytest
 
 from attractor.app import papers as commands
 from attractor.app import reproduction
-from attractor.app.report import with_provenance
+from attractor.app.report import number, with_provenance
 from attractor.app.report_page import Entry, page
 from attractor.app.reproduction import Order, finished_before, read_report, reports
 from attractor.data import DataUnavailableError
@@ -66,6 +66,15 @@ def test_page_shows_all_that_belongs_to_a_claim():
     ):
         assert shown in text
     assert "stale" not in text
+    busy = replace(REPORT, provenance=replace(provenance, threads=7))
+    assert "7 threads" in text_of(page_of((TOY, busy)))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.25, "-0.250"), (0.0004, "4.0e-04"), (-0.0004, "-4.0e-04"), (0.0, "0.000"), (None, "-")]
+)
+def test_numbers_keep_their_sign_and_show_what_is_small(value, text):
+    assert number(value) == text
 
 
 def test_page_escapes_what_it_shows():
@@ -88,6 +97,19 @@ def test_stale_and_missing_reports_are_marked():
     assert "stale: the code has changed since" in text_of(page_of((TOY, STALE)))
     missing = text_of(page_of((TOY, None)))
     assert "not run" in missing and "run: attractor reproduce 20" in missing and "published & <b>" not in missing
+
+
+def test_overview_leads_to_each_paper_and_marks_those_that_are_stale():
+    html = page_of((replace(TOY, id="19"), REPORT), (TOY, STALE))
+    assert re.findall(r'href="#([^"]*)"', html) == re.findall(r'<section id="([^"]*)"', html) == ["paper-19", "paper-20"]
+    lines = re.findall(r"<tr>.*?</tr>", html[: html.index("<section")], re.DOTALL)
+    assert ["stale" in line for line in lines] == [False, False, True, False]  # the head, the two papers, and the sum
+
+
+def test_each_figure_has_its_own_picture():
+    other = replace(CHART, name="other", title="another chart")
+    html = page_of((TOY, replace(REPORT, figures=(CHART, other)), {"curve": b"one", "other": b"two"}))
+    assert re.findall(r'alt="(.*?):.*?base64,(\w*)', html) == [("a &#39;chart&#39;", "b25l"), ("another chart", "dHdv")]
 
 
 def test_overview_counts_the_verdicts_of_all_papers():

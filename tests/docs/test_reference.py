@@ -54,6 +54,7 @@ def test_examples_and_the_names_of_arguments_stay_as_they_are():
     [
         ('<a href="https://example.org">a link</a> <img src="_images/a.png">', 0),
         ('<script async src="https://example.org/a.js"></script>', 1),
+        ('<img alt="" src="//example.org/a.png"> <img src="a//b.png">', 1),
         ('<link rel="stylesheet" href="//example.org/a.css" />', 1),
         ('@import "https://example.org/a.css";', 1),
         ("@import url(https://example.org/a.css); a { background: url('http://example.org/b.png') }", 2),
