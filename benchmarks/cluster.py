@@ -1,8 +1,7 @@
 """A bank over a cluster beside one process, and the cost model of a read: bytes, operations, network, the engine's own share.
 
-`python benchmarks/cluster.py` prints the figures and writes them into `docs/scale.md`. A read over `n` rows on `w` workers is
-modelled as `n / w * row + w * shard + call`: the seconds of a row on one worker, of asking a shard and merging, and of a call as
-such.
+A read over `n` rows on `w` workers is modelled as `n / w * row + w * shard + call`: the seconds of a row on one worker, of asking
+a shard and merging, and of a call as such.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from typing import Any
 
 import torch
 from peers import optional
-from report import NOT_INSTALLED, Report, Section, Table, Target, milliseconds
-from rich.console import Console
+from report import NOT_INSTALLED, Section, Table, Target, milliseconds
 from timing import Contender, Spread, race
 
 from attractor import Euclidean, RamBank, SoftMax
@@ -35,8 +33,6 @@ BETA = 0.01
 ROWS_PER_APPEND = 2**16
 PLANNED = ((1e6, 2), (1e8, 16), (1e8, 64), (1e10, 512), (1e10, 2_048))
 """Patterns and workers of the plan."""
-PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
-MARKS = "<!-- figures -->", "<!-- /figures -->"
 GIBI = 2**30
 
 
@@ -317,29 +313,3 @@ def plain(measured: dict[str, Any]) -> dict[str, Any]:
 
 def answer(loss: dict[str, float]) -> str:
     return f"after {loss['seconds']:.1f} s, off {loss['off']:.1e}"
-
-
-def with_figures(page: str, section: Section, facts: dict[str, str]) -> str:
-    """The page with the tables and targets of a run between its two marks."""
-    before, rest = page.split(MARKS[0])
-    told = f"{facts['date']}, {facts['processor']}, {facts['versions'].partition(', Python')[0]}. Written by {facts['command']}."
-    goals = [f"- {target.claim}: {target.reached} (wanted {target.wanted})" for target in section.targets]
-    figures = "\n\n".join([*(table.markdown() for table in section.tables), "\n".join(goals), told])
-    return f"{before}{MARKS[0]}\n{figures}\n{MARKS[1]}{rest.split(MARKS[1])[1]}"
-
-
-def main() -> None:
-    import machine
-
-    sizes, console = Sizes(), Console()
-    torch.set_num_threads(sizes.workers)
-    section = measure(sizes, lambda line: console.print(line, style="dim"))
-    facts = machine.facts("python benchmarks/cluster.py")
-    for table in (*section.tables, Report(facts, [section], quick=False).summary):
-        console.print(table.rich())
-    PAGE.write_text(with_figures(PAGE.read_text(encoding="utf-8"), section, facts), encoding="utf-8")
-    console.print(f"Written: {PAGE}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The cost model of a read over a cluster, as the benchmark writes it to the page on scale."""
+"""The cost model of a read over a cluster, as the benchmark tells it."""
 
 import pytest
 
@@ -31,20 +31,3 @@ def test_the_plan_counts_bytes_operations_and_network(cluster):
     assert (memory, each, operations) == ("9,537", "18.63", "1.02e+04")
     assert float(seconds) == pytest.approx(1e10 / 512 * 1e-8 + 0.512 + 0.01, rel=1e-2)
     assert float(network) == pytest.approx(512 * 4_000 / 1e6, rel=1e-2)
-
-
-def test_the_figures_of_a_run_stand_in_the_place_of_the_page_and_nowhere_else(cluster):
-    text = cluster.PAGE.read_text(encoding="utf-8")
-    target = cluster.Target("merged exactly", "<= 1e-05", "3.0e-07", True)
-    section = cluster.Section("Cluster", [cluster.Table("One read", ("cues", "ms"), [["16", "4.5"]])], [target])
-    facts = {"date": "2026-01-02", "processor": "some processor", "versions": "attractor 1, Python 3", "command": "`measure`"}
-    once = cluster.with_figures(text, section, facts)
-    for line in (
-        "| 16 | 4.5 |",
-        "- merged exactly: 3.0e-07 (wanted <= 1e-05)",
-        "2026-01-02, some processor, attractor 1. Written by `measure`.",
-    ):
-        assert once.count(line) == 1
-    assert cluster.with_figures(once, section, facts) == once
-    before, after = text.split(cluster.MARKS[0])[0], text.split(cluster.MARKS[1])[1]
-    assert once.startswith(before) and once.endswith(after)
