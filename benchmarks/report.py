@@ -73,13 +73,6 @@ class Report:
     def summary(self) -> Table:
         return summary(self.sections, "A quick run: its sizes are too small for the targets." if self.quick else "")
 
-    def markdown(self) -> str:
-        facts = "\n".join(f"- {name}: {fact}" for name, fact in self.facts.items())
-        parts = ["# Benchmarks", "Written by the command below; do not edit.", facts, self.summary.markdown()]
-        for section in self.sections:
-            parts += [f"## {section.title}", *(table.markdown() for table in section.tables)]
-        return "\n\n".join(parts) + "\n"
-
     def plain(self) -> dict[str, Any]:
         return {"quick": self.quick, "facts": self.facts, "sections": [asdict(section) for section in self.sections]}
 

@@ -103,9 +103,6 @@ def show(section: Section, console: Console) -> None:
 
 
 def write(report: Report, given: argparse.Namespace, console: Console) -> None:
-    if given.markdown:
-        given.markdown.write_text(report.markdown(), encoding="utf-8")
-        console.print(f"Written: {given.markdown}")
     if given.json:
         given.json.write_text(json.dumps(report.plain(), indent=1) + "\n", encoding="utf-8")
         console.print(f"Written: {given.json}")
@@ -134,7 +131,6 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--save", action="store_true", help="with --only: put the subject's figures in place of its last ones")
     words.add_argument("--threads", type=int, default=THREADS, help=f"threads of every contender (default: {THREADS})")
     words.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON")
-    words.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables")
     return words
 
 
