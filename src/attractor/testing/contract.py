@@ -57,8 +57,8 @@ def check_memory(make: Make, patterns: Tensor | None = None) -> None:
             except AssertionError:
                 raise
             except Exception as error:
-                promise = (check.__doc__ or check.__name__).splitlines()[0]
-                raise AssertionError(f"{promise} {type(error).__name__} came instead: {error}") from error
+                broken = (check.__doc__ or check.__name__).splitlines()[0]
+                raise AssertionError(f"{broken} {type(error).__name__} came instead: {error}") from error
 
 
 def check_description(make: Make, patterns: Tensor) -> None:
