@@ -10,7 +10,6 @@ import json
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import reduce
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,7 +26,7 @@ from attractor.bank.segments import Layout, SegmentError
 from attractor.bank.serial import path_from, savable
 from attractor.bank.snapshot import Snapshot
 from attractor.bank.store import RowStore, to_entries
-from attractor.bank.streamed import Filed, Stream, suits_streaming
+from attractor.bank.streamed import Filed, fold_files, suits_streaming
 from attractor.errors import AttractorWarning
 from attractor.read import Block, Partial, Read
 from attractor.read.tiles import fits_tiles, fold_tiles
@@ -170,20 +169,22 @@ class DiskBank(Bank):
             super().forget(ids)
 
     def fold(self, read: Read) -> Partial:
-        running = None
-        with Stream(read) as stream:
-            for file, whole, live in self._wholes():
-                if live is None and suits_streaming(read, whole):
-                    stream.add(Filed(file, whole))
-                    continue
-                for block in map(with_norms, cut(whole, live, read.rows_per_block)):
-                    if fits_tiles(read, block):
-                        partial = fold_tiles(read, block)
-                        running = partial if running is None else read.merge(running, partial)
-                    else:
-                        running = read.step(block, running)
-        parts = [part for part in (running, stream.partial) if part is not None]
-        return reduce(read.merge, parts) if parts else read.fold(())
+        running, filed = None, deque[Filed]()
+        for file, whole, live in self._wholes():
+            if file is not None and live is None and suits_streaming(read, whole):
+                filed.append(Filed(file, whole))
+                continue
+            for block in map(with_norms, cut(whole, live, read.rows_per_block)):
+                if fits_tiles(read, block):
+                    partial = fold_tiles(read, block)
+                    running = partial if running is None else read.merge(running, partial)
+                else:
+                    running = read.step(block, running)
+        if filed:
+            del whole  # it would stay mapped
+            streamed = fold_files(read, filed)
+            running = streamed if running is None else read.merge(running, streamed)
+        return read.fold(()) if running is None else running
 
     def blocks(self, rows: int) -> Iterator[Block]:
         """The live rows at the time of the first block, in ascending order of id, in blocks of at most `rows`.
@@ -194,17 +195,21 @@ class DiskBank(Bank):
         for _, whole, live in self._wholes():
             yield from cut(whole, live, rows)
 
-    def _wholes(self) -> Iterator[tuple[Path, Block, Tensor | None]]:
-        """The file of each segment, its rows, and which of them are live: None for all."""
+    def _wholes(self) -> Iterator[tuple[Path | None, Block, Tensor | None]]:
+        """The file of each segment, its rows, and which of them are live: None for all.
+
+        None stands for a file whose rows are compared with their checksums only now, through the mapping.
+        """
         snapshot, waiting = self._on_snapshot(self._map_all)
         self._norms.keep(snapshot.segments)
         for segment in snapshot.segments:
-            tensors, live = waiting.popleft(), snapshot.live(segment)
+            tensors, live, known = waiting.popleft(), snapshot.live(segment), segment in self._norms
             unsound = self._store.folder.unsound(segment, snapshot.layout, raw(tensors), segment.groups)
             self._store.refuse(snapshot, segment, unsound)
             ids, patterns = torch.from_numpy(segment.all_ids()), tensors["patterns"]
             whole = Block(ids, patterns, tensors.get("values"), self._norms.of(segment, patterns))
-            yield self._store.folder.file(segment.number, "patterns"), whole, None if live is None else torch.from_numpy(live)
+            file = self._store.folder.file(segment.number, "patterns") if known else None
+            yield file, whole, None if live is None else torch.from_numpy(live)
 
     def get(self, ids: Tensor) -> Block:
         return self._on_snapshot(lambda snapshot: self._gather(snapshot, ids))

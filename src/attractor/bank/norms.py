@@ -20,6 +20,9 @@ class Norms:
     def __init__(self) -> None:
         self._kept: dict[int, Tensor] = {}
 
+    def __contains__(self, segment: Segment) -> bool:
+        return len(self._kept.get(segment.number, ())) == segment.rows
+
     def keep(self, segments: Iterable[Segment]) -> None:
         """Let go of all but those of `segments`."""
         numbers = {segment.number for segment in segments}

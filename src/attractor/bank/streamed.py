@@ -5,12 +5,12 @@ Reading a file in pieces is faster than touching its pages where they are mapped
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,54 +33,42 @@ class Filed(NamedTuple):
 
 
 def suits_streaming(read: Read, block: Block) -> bool:
-    """Whether a `Stream` can answer this read over all rows of a file."""
+    """Whether `fold_files` can answer this read over all rows of a file."""
     return block.norms is not None and len(read.cues) <= FEW_CUES and read.project == "patterns" and fits_tiles(read, block)
 
 
-class Stream:
-    """Folds files as they come, one in each of torch's threads, and keeps none of them: a context manager.
+def fold_files(read: Read, filed: deque[Filed]) -> Partial:
+    """Fold `read` over files, by as many threads as torch has. Each is taken out of `filed`: its mapping ends when it is done.
 
-    Attributes:
-        partial: what the files so far contribute; None before the first.
+    While this runs torch must do nothing else in parallel: its threads would wait for work on the cores that are used here.
     """
-
-    def __init__(self, read: Read):
-        self.read = read
-        self.partial: Partial | None = None
-        self._usual = torch.get_num_threads()
-        # a thread of its own that torch must not divide further
-        self._pool = ThreadPoolExecutor(self._usual, initializer=torch.set_num_threads, initargs=(1,))
-        self._waiting: list[Filed] = []
-        self._buffers: list[Tensor] = []
-
-    def add(self, filed: Filed) -> None:
-        self._waiting.append(filed)
-        if len(self._waiting) == self._usual:
-            self._fold_waiting()
-
-    def _fold_waiting(self) -> None:
-        while len(self._buffers) < len(self._waiting):
-            patterns = self._waiting[0].block.patterns
-            rows = max(1, PIECE_BYTES // (patterns.shape[1] * patterns.element_size()))
-            self._buffers.append(patterns.new_empty(rows, patterns.shape[1]))
-        for part in self._pool.map(partial(fold_file, self.read), self._waiting, self._buffers[: len(self._waiting)]):
-            self.partial = part if self.partial is None else self.read.merge(self.partial, part)
-        self._waiting.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
-            if kind is None:
-                self._fold_waiting()
-        finally:
-            self._pool.shutdown()
-            # threads that start later begin with what was set last
-            torch.set_num_threads(self._usual)
+    usual = torch.get_num_threads()
+    shares: list[deque[Filed]] = [deque() for _ in range(min(usual, len(filed)))]
+    while filed:
+        shares[len(filed) % len(shares)].append(filed.popleft())
+    try:
+        # each thread is one that torch must not divide further
+        with ThreadPoolExecutor(len(shares), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return reduce(read.merge, pool.map(partial(fold_in_turn, read), shares))
+    finally:
+        # threads that start later begin with what was set last
+        torch.set_num_threads(usual)
 
 
 @torch.no_grad()
+def fold_in_turn(read: Read, filed: deque[Filed]) -> Partial:
+    """Fold `read` over files, one after the other."""
+    patterns = filed[0].block.patterns
+    rows = max(1, PIECE_BYTES // (patterns.shape[1] * patterns.element_size()))
+    buffer, running = patterns.new_empty(rows, patterns.shape[1]), None
+    del patterns
+    while filed:
+        part = fold_file(read, filed.popleft(), buffer)
+        running = part if running is None else read.merge(running, part)
+    assert running is not None
+    return running
+
+
 def fold_file(read: Read, filed: Filed, buffer: Tensor) -> Partial:
     """Fold `read` over the rows of one file, which pass through `buffer (rows, dim)`."""
     assert isinstance(read.separation, SoftMax)
