@@ -50,6 +50,22 @@ def test_every_memory_is_compared_beside_the_baselines(capsys, tmp_path, monkeyp
         assert figure.width > 1000
 
 
+def test_photos_are_compared_in_the_size_that_was_asked_for(tmp_path, monkeypatch, capsys):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (40, 30), "red").save(tmp_path / name)
+    seen = []
+
+    def planned(images, loads):
+        seen.append(images)
+        raise ValueError("that will do")
+
+    monkeypatch.setattr("attractor.app.compare.plan", planned)
+    assert main(["compare", "--data", str(tmp_path), "--size", "8x6", "--grey", "--no-picture"]) == 2
+    assert [images.patterns.shape for images in seen] == [(2, 48)]
+    assert main(["compare", "--data", str(tmp_path), "--size", "8y6", "--no-picture"]) == 2
+    assert "size" in capsys.readouterr().err
+
+
 def test_table_names_memories_and_encoder(capsys, monkeypatch):
     titles = {"soft-max, Euclidean", "Hopfield, Hebbian", "entropic, 16 levels"}
     few = [one for one in contenders.registered() if one.title in titles]

@@ -43,7 +43,7 @@ QUICK = [
 SERVING = ["attractor explore", "attractor explore --bank photos.bank", "attractor serve photos.bank"]
 MINUTES = [
     "attractor compare",
-    "attractor compare --data photos --loads 10,100",
+    "attractor compare --data photos --size 32x32 --grey --loads 10,100",
     "attractor perplexity smollm2 book.txt",
     "attractor recall",
     "attractor reproduce 13 --scale smoke",

@@ -1,14 +1,22 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import typer
+from papers.stand_ins import unavailable
 
 from attractor.app import papers as commands
+from attractor.app.cli import main
 from attractor.app.paper_figures import draw
 from attractor.app.report import number, picture_of, with_provenance
 from attractor.app.reproduction import write_report
+from attractor.data import DataUnavailableError
 from attractor.papers import Claim, Paper, Report, Row, registry
 from attractor.papers import dependencies as sources
 from attractor.papers.figures import Chart, ImageGrid, Series
@@ -76,6 +84,40 @@ def test_reproduce_writes_report_pictures_and_page(room, run):
     assert report.seed == 4 and report.provenance.hash == sources.source_hash(TOY_MODULE.__name__)
     page = (room / "out" / "20.html").read_text()
     assert "A &lt;title&gt;" in page and "data:image/png;base64," in page and 'src="http' not in page
+
+
+def test_papers_without_their_data_leave_the_page_of_the_others(room, run, monkeypatch):
+    def module(one):
+        return TOY_MODULE if one == "20" else SimpleNamespace(__name__=TOY_MODULE.__name__, PAPER=TOY, run=unavailable)
+
+    monkeypatch.setattr("attractor.app.reproduction.paper_module", module)
+    monkeypatch.setattr(commands, "module_names", lambda: dict.fromkeys(("13", "20"), TOY_MODULE.__name__))
+    with pytest.raises(DataUnavailableError, match="paper 13 was not run"):
+        run("reproduce", "13", "20", "--scale", "smoke", "--workers", "1", "--output", str(room / "out"))
+    assert "a [bold] claim" in (room / "out" / "report.html").read_text()
+
+
+def test_a_package_that_is_not_installed_is_one_line(monkeypatch, capsys):
+    def incomplete(*_, **__):
+        raise ImportError("this needs faiss: pip install 'attractor[ann]'")
+
+    monkeypatch.setattr("attractor.app.cli.app", incomplete)
+    assert main(["reproduce", "14"]) == 2
+    assert capsys.readouterr().err.strip().splitlines()[-1].endswith("pip install 'attractor[ann]'")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="an interruption is a signal")
+def test_an_interruption_ends_all_papers_at_once(tmp_path):
+    command = [sys.executable, "-m", "attractor.app.cli", "reproduce", "09", "10", "20", "--scale", "laptop", "--workers", "2"]
+    with subprocess.Popen([*command, "--output", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(20)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        assert process.wait(60) == 130
+        assert time.monotonic() - began < 30
+    time.sleep(5)
+    assert not list(tmp_path.glob("*.json"))
 
 
 def test_only_save_changes_the_committed_report(room, run):

@@ -1,7 +1,7 @@
 """The command `attractor`.
 
-Mistakes of the user (a `ValueError`, `TypeError` or `OSError` of the library, an unknown option) end as one line on stderr and
-exit code 2. Anything else is a defect of ours and keeps its traceback.
+Mistakes of the user (a `ValueError`, `TypeError` or `OSError` of the library, an unknown option) and missing packages end as one
+line on stderr and exit code 2. Anything else is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(args=None if arguments is None else list(arguments), prog_name="attractor", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError) as error:
         complain("error", str(error) or type(error).__name__)
         return MISTAKE
     except Exception as error:

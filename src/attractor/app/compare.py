@@ -11,7 +11,7 @@ from attractor.app.comparison import SCORES, Comparison, compare_memories, piece
 from attractor.app.console import counted, out, write_json
 from attractor.app.contenders import registered
 from attractor.app.figures import check_target, save_if_possible, sweeps
-from attractor.app.sources import choose_images
+from attractor.app.sources import choose_images, parse_size
 from attractor.app.tables import NARROW, sweep_table
 from attractor.data import ImageSet
 
@@ -32,6 +32,10 @@ def compare(
     ] = None,
     cues: Annotated[int, typer.Option(min=1, help="Most items to damage and recall at each point.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of images and of the damages.")] = 0,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Crop your own images about their centre and resize them.")
+    ] = None,
+    grey: Annotated[bool, typer.Option("--grey", help="Read your own images as grey.")] = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the figure.")] = PICTURE,
     no_picture: Annotated[bool, typer.Option("--no-picture", help="Draw no figure.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
@@ -45,7 +49,7 @@ stands beside them.
     if not no_picture:
         check_target(output)
     counts = parse_loads(LOADS if loads is None else loads)
-    images = choose_images(data, None if loads is None else counts[-1], seed, None, False)
+    images = choose_images(data, None if loads is None else counts[-1], seed, parse_size(size), grey)
     planned = plan(images, tuple(dict.fromkeys(min(count, len(images)) for count in counts)))
     contenders = registered()
     with counted("comparing", pieces(planned, contenders), "recalls") as advance:

@@ -107,20 +107,22 @@ def reproduce(
     if order.ledger.exists():
         err().print(f"going on with the run that was interrupted; to start anew, remove {order.ledger}", markup=False)
     entries: dict[str, Entry] = {}
-    for report in watched(order):
-        paper = described(report)
-        entries[report.paper] = Entry(paper, report, pictures_in(output, report))
-        pages = [output / f"{report.paper}.html"]
-        if keep:
-            REPORTS.mkdir(exist_ok=True)
-            pages.append(REPORTS / f"{report.paper}.json")
-            pages[-1].write_text(report.to_json(), encoding="utf-8")
-            enter(paper_module(report.paper).PAPER)
-        show(paper, report)
-        tell_of(pages)
-    if len(order.ids) > 1:
-        write_whole(output / "report.html", page(TITLE, [entries[one] for one in order.ids]))
-        tell_of([output / "report.html"])
+    try:
+        for report in watched(order):
+            paper = described(report)
+            entries[report.paper] = Entry(paper, report, pictures_in(output, report))
+            pages = [output / f"{report.paper}.html"]
+            if keep:
+                REPORTS.mkdir(exist_ok=True)
+                pages.append(REPORTS / f"{report.paper}.json")
+                pages[-1].write_text(report.to_json(), encoding="utf-8")
+                enter(paper_module(report.paper).PAPER)
+            show(paper, report)
+            tell_of(pages)
+    finally:  # what was measured is shown, whatever ended the run
+        if len(order.ids) > 1 and entries:
+            write_whole(output / "report.html", page(TITLE, [entries[one] for one in order.ids if one in entries]))
+            tell_of([output / "report.html"])
     if any(entry.report and entry.report.figures and not entry.pictures for entry in entries.values()):
         err().print(NO_PICTURES, markup=False)
 

@@ -7,11 +7,12 @@ journal of its sweeps (`attractor.papers.sweep`). Both go when they are no longe
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
 
 import torch
@@ -102,6 +103,10 @@ def measured(order: Order, ids: Sequence[str], progress: Progress | None) -> Ite
         running = {pool.submit(attempt, order, one, share): one for one in sorted(ids, key=expected_seconds, reverse=True)}
         for future in as_completed(running):
             yield running[future], future.result()
+    except BaseException:
+        for process in active_children():  # or they would finish their papers, and begin those that they were sent already
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -113,7 +118,11 @@ def expected_seconds(paper_id: str) -> float:
 
 
 def begin_process(threads: int) -> None:
-    """Limits the threads of torch, and ends the process when its parent is gone: a killed run leaves nothing running."""
+    """Limits the threads of torch, and ends the process when its parent is gone: a killed run leaves nothing running.
+
+    Ctrl-C is the parent's to answer: a worker that did would go on with the next paper.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     parent = parent_process()
 
