@@ -91,6 +91,16 @@ def test_a_file_that_became_shorter_is_refused(pair, tmp_path):
         streamed.fold_file(read, streamed.Filed(short, whole), torch.empty(100, DIM))
 
 
+def test_rows_that_rot_after_they_were_compared_do_not_hang_a_read(pair):
+    bank, _ = pair
+    file, *_ = next(iter(bank._wholes()))
+    with open(file, "r+b") as handle:
+        handle.seek(segments.HEADER_BYTES + 500 * 4 * DIM)
+        handle.write(torch.full((DIM,), torch.nan).numpy().tobytes())
+    with pytest.raises(SegmentError, match="not finite"):
+        bank.fold(question(Euclidean(), torch.zeros(1, DIM)))
+
+
 def test_a_file_system_may_hand_out_less_than_was_asked_for():
     class Slow:
         def __init__(self, content):

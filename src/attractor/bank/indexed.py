@@ -59,7 +59,7 @@ class IndexedBank(Bank):
     over a `DiskBank` into its folder, with some 16 bytes of each row in memory; its centres come from a sample, and the rows are
     added a block at a time, so that the bank may be larger than memory.
 
-    Over a `RamBank` it also keeps codes, a quarter of a byte for each entry (half of one, where both dot products and distances are
+    Over a `RamBank` it also keeps codes, half a byte for each entry (three quarters, where both dot products and distances are
     asked for). They find the best rows where there are no clusters too, for dot products, for distances over whole cues, and for
     cosines of rows of one length. On disk the rows that they propose would have to be read one here, one there: there are none.
 

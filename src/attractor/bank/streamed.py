@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from io import FileIO
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,7 +94,10 @@ def fold_file(read: Read, filed: Filed, buffer: Tensor) -> Partial:
         except FileNotFoundError:  # compacted away since: the mapping still holds the rows
             return fold_tiles(read, block)
         best = tall_maxima(logits)
-        if float(best.amax()) <= SAFE_LOGIT:
+        highest = float(best.amax())
+        if not isfinite(highest):
+            raise SegmentError(f"{filed.file} holds other rows than were stored: they are not finite")
+        if highest <= SAFE_LOGIT:
             total = weights.sum(0)[:, None]
             return Partial(best_of_maxima(read, block, best + reference), Weighted(reference, total, drawn))
         reference = reference + best.amax(-1, keepdim=True).clamp_min(0)
