@@ -6,6 +6,7 @@ Nothing in a table is typed: `Claim` says which measured values agree with the s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +144,11 @@ class Row:
         if self.interval is not None and self.interval[0] > self.interval[1]:
             raise ValueError(f"interval must rise, got {self.interval}")
 
+    @classmethod
+    def unmeasured(cls, claim: Claim, data: str, why: str | Exception) -> Row:
+        """The row of a claim that could not be measured."""
+        return cls(claim, None, None, 0, 0.0, data, note=str(why))
+
     @property
     def ok(self) -> bool | None:
         """What the claim's bounds say of the measured value; None where they say nothing."""
@@ -179,3 +185,8 @@ class Row:
             raise ValueError(f"row {row.claim.text!r}: ok must follow from the claim, which says {row.ok}, got {said!r}")
         fields.done()
         return row
+
+
+def unmeasured(claims: Iterable[Claim], data: str, why: str | Exception) -> list[Row]:
+    """Rows of claims none of which could be measured."""
+    return [Row.unmeasured(claim, data, why) for claim in claims]

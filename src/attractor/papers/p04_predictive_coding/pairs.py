@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate, one_hot
 from attractor.data import DataUnavailableError, ImageSet, load, nearest_neighbour
 from attractor.memory import PredictiveCodingMemory
 from attractor.memory.predictive_coding import PredictiveLearning
+from attractor.papers.claim import unmeasured
 from attractor.papers.p04_predictive_coding.claims import (
     DIGITS,
     DIGITS_STORED,
@@ -21,7 +22,7 @@ from attractor.papers.p04_predictive_coding.claims import (
     FACES_UNSEEN,
 )
 from attractor.papers.p04_predictive_coding.sizes import Size
-from attractor.papers.p04_predictive_coding.tiles import rate_row, stored_in, unavailable
+from attractor.papers.p04_predictive_coding.tiles import rate_row, stored_in
 from attractor.papers.parts import Measured, Tell
 
 LAYERS = (128, 128)
@@ -35,7 +36,7 @@ def measure_digits(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         digits = load("digits").take(STORED_DIGITS + UNSEEN_DIGITS, seed=seed)
     except DataUnavailableError as error:
-        return Measured(unavailable(DIGITS, "scikit-learn digits", error))
+        return Measured(unmeasured(DIGITS, "scikit-learn digits", error))
     began = time.perf_counter()
     stored, unseen = digits[:STORED_DIGITS], digits[STORED_DIGITS:]
     memory = pairs_in(stored, 10, size, seed)
@@ -54,7 +55,7 @@ def measure_faces(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         faces = shrunk(load("faces"))
     except DataUnavailableError as error:
-        return Measured(unavailable(FACES, "ORL faces", error))
+        return Measured(unmeasured(FACES, "ORL faces", error))
     began = time.perf_counter()
     order = torch.arange(len(faces))
     person = labels(faces)

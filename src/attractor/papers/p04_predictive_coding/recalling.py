@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.data import DataUnavailableError, GaussianNoise, ImageSet
 from attractor.memory import DenseMemory, PredictiveCodingMemory
 from attractor.memory.predictive_coding import Connection, Convolution, PredictiveLearning
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, ImageGrid, Series, grey_image
 from attractor.papers.p04_predictive_coding.baselines import RIDGES, iterated, projected, trained_autoencoder
 from attractor.papers.p04_predictive_coding.claims import (
@@ -31,7 +31,7 @@ from attractor.papers.p04_predictive_coding.claims import (
     WEIGHTS,
 )
 from attractor.papers.p04_predictive_coding.sizes import Size
-from attractor.papers.p04_predictive_coding.tiles import completed, nearest_share, rate_row, right, tiles, unavailable, upper_part
+from attractor.papers.p04_predictive_coding.tiles import completed, nearest_share, rate_row, right, tiles, upper_part
 from attractor.papers.parts import Measured, Tell
 
 RATE = 5e-4
@@ -50,7 +50,7 @@ def measure_recall(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         everything = tiles(size.tile, size.stored + size.unseen, seed)
     except DataUnavailableError as error:
-        return Measured(unavailable(LARGE, data, error))
+        return Measured(unmeasured(LARGE, data, error))
     images, unseen = everything[: size.stored], everything.patterns[size.stored :]
     began = time.perf_counter()
     learning = PredictiveLearning(steps=size.large_steps, rate=RATE, tolerance=0.0)
@@ -89,7 +89,7 @@ def measure_convolution(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         images = tiles(size.tile, size.stored, seed)
     except DataUnavailableError as error:
-        return Measured(unavailable(CONVOLUTIONS, data, error))
+        return Measured(unmeasured(CONVOLUTIONS, data, error))
     began = time.perf_counter()
     maps = [images.shape, *((channels, size.tile // part, size.tile // part) for channels, part in MAPS)]
     layers: list[int | Connection] = [*(Convolution(below, above) for below, above in pairwise(maps)), size.width // 2]

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from attractor.data import DataUnavailableError
 from attractor.memory.predictive_coding import Inference, PredictiveLearning
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p04_predictive_coding.claims import (
     DEPTH,
@@ -33,7 +33,6 @@ from attractor.papers.p04_predictive_coding.tiles import (
     right,
     stored_in,
     tiles,
-    unavailable,
     upper_part,
 )
 from attractor.papers.parts import Measured, Tell
@@ -50,7 +49,7 @@ def measure_storing(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         few, more = tiles(EDGE, 25, seed), tiles(EDGE, 50, seed)
     except DataUnavailableError as error:
-        return Measured(unavailable(SMALL, DATA, error))
+        return Measured(unmeasured(SMALL, DATA, error))
     began = time.perf_counter()
     learning = PredictiveLearning(steps=size.steps, tolerance=0.0)
     memory = stored_in(few.patterns, (256, 256), learning, seed)
@@ -89,7 +88,7 @@ def measure_trends(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         source = tiles(EDGE, max(LOADS), seed).source
     except DataUnavailableError as error:
-        return Measured(unavailable(TRENDS, DATA, error))
+        return Measured(unmeasured(TRENDS, DATA, error))
     began = time.perf_counter()
     shares = sweep(completed_share, [(*point, size.trend_steps, seed) for point in points], tell)
     found = dict(zip(points, map(float, shares), strict=True))

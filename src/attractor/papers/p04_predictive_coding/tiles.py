@@ -56,11 +56,6 @@ def nearest_share(cues: Tensor, stored: Tensor, known: Tensor | None) -> float:
     return float((nearest_neighbour(cues, stored, known=known) == torch.arange(len(cues))).float().mean())
 
 
-def unavailable(claims: Sequence[Claim], data: str, error: DataUnavailableError) -> list[Row]:
-    """Rows that say what is missing."""
-    return [Row(claim, None, None, 0, 0.0, data, note=str(error)) for claim in claims]
-
-
 def completed(memory: PredictiveCodingMemory, images: ImageSet, share: float) -> Tensor:
     """The pictures as completed from the upper part, which stays."""
     return memory.recall(images.patterns, upper_part(images, share)).patterns

@@ -16,7 +16,7 @@ from attractor.energy.lagrangians import ReLU, Softmax, Tanh
 from attractor.energy.network import State
 from attractor.energy.synapses import Bias, Dense
 from attractor.energy.vectors import forces
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.p05_dead_neurons.claims import DEAD, TRAINED
 from attractor.papers.p05_dead_neurons.sizes import Size
 from attractor.papers.parts import Measured, Tell
@@ -33,7 +33,7 @@ def measure_trained(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         digits = load("digits")
     except (DataUnavailableError, ImportError) as error:
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=f"needs scikit-learn: {error}") for claim in (DEAD, TRAINED)])
+        return Measured(unmeasured((DEAD, TRAINED), DATA, f"needs scikit-learn: {error}"))
     start = time.perf_counter()
     assert digits.labels is not None
     images, labels = digits.patterns.flatten(1), digits.labels

@@ -12,7 +12,7 @@ import torch
 
 from attractor.data import DataUnavailableError, load
 from attractor.estimators.sequential import Evaluation
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p06_sequential_learning.claims import (
     ABOVE_NONE,
@@ -80,7 +80,7 @@ def measure_methods(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         load(size.digits.data)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, data, note=f"needs scikit-learn: {error}") for claim in CLAIMS])
+        return Measured(unmeasured(CLAIMS, data, f"needs scikit-learn: {error}"))
     start = time.perf_counter()
     points = points_of(size, seed)
     runs = Runs(points, sweep(learn, points, tell))
@@ -153,7 +153,7 @@ def over_vertices(runs: Runs, size: Size, seconds: float, data: str) -> list[Row
     """What the summary of the paper says of the methods at different vertices."""
     larger = "measured at a larger scale"
     if not {5, 10, 20} <= set(size.vertices):
-        return [Row(claim, None, None, 0, 0.0, data, note=larger) for claim in (STRONG, DIP)]
+        return unmeasured((STRONG, DIP), data, larger)
     leads = {}
     for n in size.vertices:
         best = max((method for method in AGAINST_FORGETTING if method != "rehearsal"), key=lambda method: runs.mean(method, n))

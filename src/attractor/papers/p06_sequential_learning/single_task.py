@@ -63,7 +63,7 @@ def measure_single_task(size: SingleTaskSize, seed: int, tell: Tell) -> Measured
     try:
         results = sweep(classify, [point for points in runs.values() for point in points], tell)
     except (DataUnavailableError, ImportError) as error:
-        return Measured([Row(claim, None, None, 0, 0.0, points[0][0], note=str(error)) for claim, points in runs.items()])
+        return Measured([Row.unmeasured(claim, points[0][0], error) for claim, points in runs.items()])
     found = iter(results)
     return Measured([row_of(claim, points[0][0], [next(found) for _ in points]) for claim, points in runs.items()])
 

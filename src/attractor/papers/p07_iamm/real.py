@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attractor.data import DataUnavailableError
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.p07_iamm.claims import (
     ABOVE_RANDOM,
     DIALOGUE,
@@ -44,7 +44,7 @@ def measure_dialogue(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         tests = min(size.dialogue.tests, len(examples("chitchat")["test"]))
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, CHITCHAT, note=str(error)) for claim in (*DIALOGUE, *HINTED)])
+        return Measured(unmeasured((*DIALOGUE, *HINTED), CHITCHAT, error))
     data = f"{CHITCHAT}, {tests:,} tests"
     plain = dict(
         zip((True, False), sweep(baselines, [("chitchat", given, size.learned, tests) for given in (True, False)]), strict=True)
@@ -80,13 +80,13 @@ def measure_dialogue(size: Size, seed: int, tell: Tell) -> Measured:
 def hint_rows(pairs: Sequence[Any], seed: int) -> list[Row]:
     """Rows of the hints that the first IAMM gives."""
     if not pairs:
-        return [Row(claim, None, None, 0, 0.0, "chitchat-dataset", note="not at this scale") for claim in HINTED]
+        return unmeasured(HINTED, "chitchat-dataset", "not at this scale")
     starts = range(0, len(pairs), HINTED_AT_ONCE)
     points = [("chitchat", start, list(pairs[start : start + HINTED_AT_ONCE]), seed + start) for start in starts]
     try:
         found = sweep(surprises, points)
     except DataUnavailableError as error:
-        return [Row(claim, None, None, 0, 0.0, "chitchat-dataset", note=str(error)) for claim in HINTED]
+        return unmeasured(HINTED, "chitchat-dataset", error)
     none, chosen, random = ([value for run in found for value in run[hint]] for hint in (NO_HINT, CHOSEN, RANDOM))
     seconds = seconds_of(found)
 
@@ -106,11 +106,11 @@ def measure_published(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows of the paper's own table, with its situation and without; neither COMET nor GloVe."""
     claims = (*PUBLISHED.values(), UNREAD)
     if size.published is None:
-        return Measured([Row(claim, None, None, 0, 0.0, EMPATHETIC, note=NOT_HERE) for claim in claims])
+        return Measured(unmeasured(claims, EMPATHETIC, NOT_HERE))
     try:
         examples("empathetic")
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, EMPATHETIC, note=str(error)) for claim in claims])
+        return Measured(unmeasured(claims, EMPATHETIC, error))
     points = [("empathetic", "iamm", given, size.published, seed) for given in (True, False)]
     read, unread = sweep(learn, points, tell)
     rows = [learned_row(claim, [read], measure, EMPATHETIC) for measure, claim in PUBLISHED.items()]
@@ -133,7 +133,7 @@ def learned_row(claim: Claim, runs: Sequence[Run], measure: str, data: str) -> R
 def baseline_row(claim: Claim, kind: str, run: Run, data: str) -> Row:
     """An accuracy of `baselines`."""
     if run[kind] is None:
-        return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
+        return Row.unmeasured(claim, data, NO_PEER)
     low, high = run["intervals"][kind]
     ends = (min(low, run[kind]), max(high, run[kind]))
     return Row(claim, run[kind], ends, 1, run["seconds"], data, note=f"learned from {run['learned']:,} exchanges")

@@ -8,7 +8,7 @@ from attractor.data import DataUnavailableError
 from attractor.memory import ColumnQuantiser, EntropicRegisters
 from attractor.papers.claim import Row
 from attractor.papers.p08_entropic_memory.claims import CLASSES, REGISTERED
-from attractor.papers.p08_entropic_memory.protocol import labels_of, prepare, unavailable
+from attractor.papers.p08_entropic_memory.protocol import labels_of, prepare
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import wilson
@@ -22,7 +22,7 @@ def measure_registers(size: Size, seed: int, tell: Tell) -> Measured:
         try:
             protocol = prepare(data, size.most, width, size.cues, size.epochs, seed)
         except DataUnavailableError as error:
-            rows += unavailable([claim], data, error).rows
+            rows.append(Row.unmeasured(claim, data, error))
             continue
         quantiser, labels = ColumnQuantiser.fit(protocol.codes, levels), labels_of(protocol.remembered)
         registers = EntropicRegisters(int(labels.max()) + 1, width, levels)

@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.data import DataUnavailableError, GaussianNoise, Occlude
 from attractor.memory import association_chain
 from attractor.memory.encoders import Encoded
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Figure, ImageGrid, Series, grey_image
 from attractor.papers.p08_entropic_memory.claims import (
     ACCEPTED,
@@ -31,7 +31,7 @@ from attractor.papers.p08_entropic_memory.claims import (
     WIDEST,
     M,
 )
-from attractor.papers.p08_entropic_memory.protocol import Outcome, Protocol, prepare, unavailable
+from attractor.papers.p08_entropic_memory.protocol import Outcome, Protocol, prepare
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import wilson
@@ -50,7 +50,7 @@ def measure_level(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measur
     try:
         protocol = prepare(data, size.most, size.width, size.cues, size.epochs, seed)
     except DataUnavailableError as error:
-        return unavailable(LEVEL, data, error)
+        return Measured(unmeasured(LEVEL, data, error))
     tell(0.6)
     memory, quantiser = protocol.memory(M, sigma=SIGMA)
     codes = protocol.cue_codes
@@ -108,7 +108,7 @@ def measure_chains(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measu
     try:
         protocol = prepare(data, size.most, size.width, size.cues, size.epochs, seed)
     except DataUnavailableError as error:
-        return unavailable(CHAINS, data, error)
+        return Measured(unmeasured(CHAINS, data, error))
     cues = protocol.cues.patterns[:MOST_CHAINS]
     shares: dict[float, list[float]] = {}
     pictures: list[Figure] = []

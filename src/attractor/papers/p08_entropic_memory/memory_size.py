@@ -9,10 +9,10 @@ from itertools import pairwise
 from statistics import fmean
 
 from attractor.data import DataUnavailableError
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p08_entropic_memory.claims import DIGITS, FEW_FILLS, FILLS, GARMENTS, SIGMA, M
-from attractor.papers.p08_entropic_memory.protocol import prepare, unavailable
+from attractor.papers.p08_entropic_memory.protocol import prepare
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval
@@ -40,7 +40,7 @@ def measure_sizes(size: Size, seed: int, tell: Tell, data: str = "mnist-5k") -> 
     try:
         prepare(data, size.most, size.width, size.cues, size.epochs, seeds[0])
     except DataUnavailableError as error:
-        return unavailable(claims, data, error)
+        return Measured(unmeasured(claims, data, error))
     found = sweep(point, points, tell)
     count = len(memories)
     folds: list[Fold] = [found[first : first + count] for first in range(0, len(found), count)]

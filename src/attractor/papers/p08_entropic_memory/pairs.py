@@ -9,10 +9,10 @@ import torch
 from attractor.data import DataUnavailableError
 from attractor.memory import ColumnQuantiser, EntropicRelation
 from attractor.memory.entropic.projection import METHODS
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.p08_entropic_memory.claims import RANDOM, RECOGNISED, SEARCHED, TESTED
 from attractor.papers.p08_entropic_memory.garments import DATA
-from attractor.papers.p08_entropic_memory.protocol import labels_of, prepare, unavailable
+from attractor.papers.p08_entropic_memory.protocol import labels_of, prepare
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import wilson
@@ -28,7 +28,7 @@ def measure_pairs(size: Size, seed: int, tell: Tell, data: str = DATA) -> Measur
     try:
         garments = prepare(data, size.most, WIDTH, size.cues, size.epochs, seed)
     except DataUnavailableError as error:
-        return unavailable(CLAIMS, data, error)
+        return Measured(unmeasured(CLAIMS, data, error))
     digits = prepare(DIGITS, 5000, WIDTH, size.cues, 1, seed)
     # the classes of the digits decide which garment each gets; one garment may serve several digits
     numbers = labels_of(digits.remembered)[: size.pairs]

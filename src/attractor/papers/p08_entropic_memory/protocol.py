@@ -6,7 +6,6 @@ label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,10 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attractor.data import DataUnavailableError, ImageSet, load
+from attractor.data import ImageSet, load
 from attractor.memory import PCA, ColumnQuantiser, EntropicMemory
-from attractor.papers.claim import Claim, Row
-from attractor.papers.parts import Measured
 
 FOR_PCA = 10_000
 BATCH = 128
@@ -138,8 +135,3 @@ def train(codes: Tensor, labels: Tensor, epochs: int, seed: int) -> nn.Module:
 def labels_of(images: ImageSet) -> Tensor:
     assert images.labels is not None
     return images.labels
-
-
-def unavailable(claims: Sequence[Claim], data: str, error: DataUnavailableError) -> Measured:
-    """Rows that say why nothing could be measured."""
-    return Measured([Row(claim, None, None, 0, 0.0, data, note=str(error)) for claim in claims])

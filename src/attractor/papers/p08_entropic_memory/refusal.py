@@ -9,7 +9,7 @@ import torch
 from attractor.data import DataUnavailableError, load
 from attractor.memory import calibrate
 from attractor.memory.encoders import Encoded
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.p08_entropic_memory.claims import (
     CUES_LEFT,
     DIGITS_LEFT,
@@ -20,7 +20,7 @@ from attractor.papers.p08_entropic_memory.claims import (
     M,
 )
 from attractor.papers.p08_entropic_memory.garments import DATA
-from attractor.papers.p08_entropic_memory.protocol import prepare, unavailable
+from attractor.papers.p08_entropic_memory.protocol import prepare
 from attractor.papers.p08_entropic_memory.sizes import Size
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import wilson
@@ -41,7 +41,7 @@ def measure_refusal(size: Size, seed: int, tell: Tell, data: str = DATA) -> Meas
             else:
                 strangers = load(name).split(len(cues), seed=seed)[0].patterns
         except DataUnavailableError as error:
-            return unavailable([claim for pair in STRANGERS.values() for claim in pair], data, error)
+            return Measured(unmeasured([claim for pair in STRANGERS.values() for claim in pair], data, error))
         memory, quantiser = protocol.memory(M, sigma=SIGMA)
         system = Encoded(Encoded(memory, quantiser), protocol.encoder)
         half = len(cues) // 2

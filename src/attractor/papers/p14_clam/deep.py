@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attractor.data import DataUnavailableError, load
 from attractor.nn.clam import ClAMLayer, DeepClAM
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.p14_clam.claims import DEEP_AFTER, DEEP_ARI, DEEP_BEFORE, DEEP_CLAIMS, DEEP_GAIN, DEEP_LONGER, DEEP_NMI
 from attractor.papers.p14_clam.sizes import Size
 from attractor.papers.parts import Measured, Tell
@@ -29,7 +29,7 @@ def measure_deep(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         digits = load("digits")
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=str(error)) for claim in DEEP_CLAIMS])
+        return Measured(unmeasured(DEEP_CLAIMS, DATA, error))
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 

@@ -268,4 +268,4 @@ def absent(claim: Claim, reasons: dict[str, str]) -> Row:
     """A row of a table that is not there."""
     name = next((name for name in reasons if claim.text.startswith(name)), None)
     note = "no table could be measured" if name is None else reasons[name]
-    return Row(claim, None, None, 0, 0.0, name or "tables", note=note)
+    return Row.unmeasured(claim, name or "tables", note)

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from attractor.data import DataUnavailableError
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p15_sdm.training import Recipe, Split, images, learn, yardsticks
 from attractor.papers.p15_sdm.tuning import Grid, Method, tuned
@@ -109,5 +109,5 @@ def unavailable(claims: Sequence[Claim], split: Split) -> Measured | None:
     try:
         images(split.data)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, split.data, note=str(error)) for claim in claims])
+        return Measured(unmeasured(claims, split.data, error))
     return None

@@ -26,7 +26,7 @@ from attractor.data.graph_set import GraphSet
 from attractor.data.reviews import Reviews, load_yelp_chi
 from attractor.estimators.graph_anomaly import GraphAnomalyDetector
 from attractor.estimators.graph_anomaly.training import area_under_roc, macro_f1
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p16_energy_transformer.anomaly_baselines import (
     ConvolutionDetector,
@@ -122,7 +122,7 @@ def measure_anomaly(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         reviews = chosen(size.users)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, "YelpChi", note=str(error)) for claim in CLAIMS])
+        return Measured(unmeasured(CLAIMS, "YelpChi", error))
     plan: list[tuple[Setting, str, int, int]] = [
         *(("own", name, size.own_epochs, size.own_seeds) for name in (*METHODS, SHUFFLED)),
         ("own", ENDED, size.end_epochs, size.own_seeds),

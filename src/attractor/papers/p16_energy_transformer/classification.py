@@ -18,7 +18,7 @@ from torch import Tensor
 from attractor.data import DataUnavailableError
 from attractor.data.graph_collection import Graph, GraphCollection
 from attractor.data.molecules import load_solubility
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.parts import Measured, Tell
 from attractor.papers.statistics import mean_interval
@@ -90,7 +90,7 @@ def measure_classification(size: ClassificationSize, seed: int, tell: Tell) -> M
         results = sweep(classify, weighted + masked, lambda done: tell(0.6 * done))
         folded = sweep(classify_fold, folds, lambda done: tell(0.6 + 0.4 * done))
     except (DataUnavailableError, ImportError) as error:
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=str(error)) for claim in CLAIMS])
+        return Measured(unmeasured(CLAIMS, DATA, error))
     ours, plain = results[: len(weighted)], results[len(weighted) :]
     counts = mean_of(ours, "neighbour")
     notes = f"most frequent class {mean_of(ours, 'majority'):.3f}, best constant {mean_of(ours, 'constant'):.3f}, "

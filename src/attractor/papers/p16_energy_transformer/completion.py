@@ -16,7 +16,7 @@ import torch
 from attractor.data import DataUnavailableError
 from attractor.nn.energy_transformer import EnergyTransformer
 from attractor.nn.energy_transformer.images import VisionEnergyTransformer
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Figure, ImageGrid, Series
 from attractor.papers.p16_energy_transformer.completion_models import (
     DIGITS,
@@ -125,15 +125,14 @@ def measure_completion(size: Size, seed: int, tell: Tell) -> Measured:
     try:
         gain = digits_row(seeds, lambda done: tell(share * done))
     except (DataUnavailableError, ImportError) as error:
-        gain = missing(GAIN, DIGITS, needed(error))
-    rows: Sequence[Row] = [missing(claim, MNIST, "measured at a larger scale") for claim in ON_MNIST]
+        gain = Row.unmeasured(GAIN, DIGITS, needed(error))
+    rows: Sequence[Row] = unmeasured(ON_MNIST, MNIST, "measured at a larger scale")
     figures: Sequence[Figure] = ()
     if size.mnist:
         try:
             rows, figures = mnist_rows(size, seeds, lambda done: tell(share + (0.98 - share) * done))
         except (DataUnavailableError, ImportError) as error:
-            note = needed(error)
-            rows = [missing(claim, MNIST, note) for claim in ON_MNIST]
+            rows = unmeasured(ON_MNIST, MNIST, needed(error))
     return Measured([*rows, gain, parameters_row()], figures)
 
 
@@ -226,10 +225,6 @@ def needed(error: ImportError | DataUnavailableError) -> str:
     if isinstance(error, ImportError) and error.name != "accelerate":
         raise error
     return str(error)
-
-
-def missing(claim: Claim, data: str, note: str) -> Row:
-    return Row(claim, None, None, 0, 0.0, data, note=note)
 
 
 def mean(results: Sequence[dict[str, Any]], name: str) -> float:

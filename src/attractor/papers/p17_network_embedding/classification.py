@@ -193,7 +193,7 @@ def methods_of(name: str) -> list[str]:
 def row_of(runs: Runs, missing: dict[str, str], claim: Claim, graph: str, what: str, *, lead: bool = True) -> Row:
     """What the Hopfield embedding has, or how far it is above the better of NetMF and DeepWalk on the same splits."""
     if graph in missing:
-        return Row(claim, None, None, 0, 0.0, graph, note=missing[graph])
+        return Row.unmeasured(claim, graph, missing[graph])
     values = {method: numbers(runs, graph, method, what) for method in METHODS if (graph, method) in runs}
     mine = values[HOPFIELD]
     if lead:

@@ -71,7 +71,7 @@ def measure_tasks(size: Size, seed: int, tell: Tell) -> Measured:
     claims = (LINKS, LINKS_LEAD, INDUCTIVE, MODULARITY, WEIGHT)
     lacking = "measured at a larger scale" if LASTFM not in size.graphs else ""
     if lacking or reason(LASTFM, LINKS):
-        missing = [reason(LASTFM, claim) or Row(claim, None, None, 0, 0.0, LASTFM, note=lacking) for claim in claims]
+        missing = [reason(LASTFM, claim) or Row.unmeasured(claim, LASTFM, lacking) for claim in claims]
         return Measured([*rows, *missing])
     every = size.seeds[2]
     seeds = range(seed * every, (seed + 1) * every)
@@ -99,7 +99,7 @@ def reason(name: str, claim: Any) -> Row | None:
     try:
         load_network(name)
     except DataUnavailableError as error:
-        return Row(claim, None, None, 0, 0.0, name, note=str(error))
+        return Row.unmeasured(claim, name, error)
     return None
 
 

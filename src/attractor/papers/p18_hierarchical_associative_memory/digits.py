@@ -20,7 +20,7 @@ from attractor.dynamics import Euler, relax
 from attractor.energy import Connection, EnergyNetwork, Neurons
 from attractor.energy.lagrangians import Identity, Softmax
 from attractor.energy.synapses import Dense
-from attractor.papers.claim import Row
+from attractor.papers.claim import Row, unmeasured
 from attractor.papers.figures import ImageGrid, grey_image
 from attractor.papers.p18_hierarchical_associative_memory.claims import (
     ABOVE_LOGISTIC,
@@ -63,7 +63,7 @@ def measure_digits(size: Size, seed: int, tell: Tell) -> Measured:
         logistic = [logistic_regression(split) for split in splits]
     except (DataUnavailableError, ImportError) as error:
         claims = (ACCURACY, ABOVE_LOGISTIC, SETTLED, SETTLED_RISE, SPLITS, COMPLETION, TRAINING_TIME)
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=f"needs scikit-learn: {error}") for claim in claims])
+        return Measured(unmeasured(claims, DATA, f"needs scikit-learn: {error}"))
     trainings, start = len(splits) + 1, time.perf_counter()
     right, networks = [], []
     for number, split in enumerate(splits):

