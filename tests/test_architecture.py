@@ -14,13 +14,14 @@ PACKAGE = Path(attractor.__file__).parent
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
-SHARED = {"errors", "validation", "tensor_file", "products"}
+SHARED = {"errors", "validation", "tensor_file", "products", "threads"}
 GROUND = {"read", "energy", "bank", "dynamics"}
 MAY_IMPORT = {
     "errors": set(),
     "validation": {"errors"},
     "tensor_file": set(),
     "products": set(),
+    "threads": set(),
     "data": SHARED,
     "read": SHARED,
     "energy": SHARED | {"read"},
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "app": SHARED | GROUND | {"memory", "nn", "estimators", "language", "data", "testing", "papers", ""},
     "": SHARED | GROUND | {"memory", "nn", "estimators", "language", "data", "testing"},
 }
-ONLY_TORCH = {"read", "errors", "validation", "products"}
+ONLY_TORCH = {"read", "errors", "validation", "products", "threads"}
 ONLY_IN_APP = {"matplotlib", "rich", "typer"}
 PICKLES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 

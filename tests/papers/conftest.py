@@ -1,6 +1,6 @@
 import pytest
 
-from attractor.papers.parts import at_most
+from attractor.threads import at_most
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from attractor.app.console import out, write_json
 from attractor.app.figures import COLOURS, check_target, new_figure, save_if_possible
 from attractor.app.tables import NARROW, new_table
 from attractor.memory import DenseMemory
-from attractor.papers.parts import at_most
 from attractor.read import separation_from
+from attractor.threads import at_most
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
-
-import torch
 
 from attractor.papers.claim import Paper, Row
 from attractor.papers.figures import Figure
 from attractor.papers.plain import one_of
 from attractor.papers.report import SCALES, Progress, Report, Run, Scale
+from attractor.threads import at_most
 
 Size = TypeVar("Size")
 Tell = Callable[[float], None]
@@ -92,14 +90,3 @@ def teller(progress: Progress | None, what: str, before: float, share: float) ->
 
     tell(0.0)
     return tell
-
-
-@contextmanager
-def at_most(threads: int | None) -> Iterator[None]:
-    """Fewer threads for torch within."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(before if threads is None else min(threads, before))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -14,9 +14,8 @@ entry seen elsewhere; only where it fails, the column is looked through. So the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from threading import Barrier
 from typing import Any, NamedTuple
 
@@ -26,6 +25,7 @@ import torch
 from torch.nn.functional import embedding_bag
 
 from attractor.estimators.flyvec.corpus import Ids
+from attractor.threads import at_most
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -182,19 +182,8 @@ class Learner:
         """The work on every part, in the threads."""
         first, *others = parts
         begun = [self._pool.submit(work, part) for part in others]
-        with single_threaded():
+        with at_most(1):
             return [work(first), *(part.result() for part in begun)]
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """Lets torch use no further threads: these would wait for each other after every small operation."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def single_threaded_pool(threads: int) -> ThreadPoolExecutor:
@@ -207,6 +196,6 @@ def single_threaded_pool(threads: int) -> ThreadPoolExecutor:
 
     pool = ThreadPoolExecutor(max(1, threads), initializer=alone)
     # what a thread sets also holds for those that are born later, in the whole process
-    with single_threaded():
+    with at_most(1):
         list(pool.map(lambda number: number, range(threads)))
     return pool
