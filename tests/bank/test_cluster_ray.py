@@ -182,10 +182,11 @@ def test_an_imputer_over_a_cluster_fills_in_what_one_in_memory_does(banks, tmp_p
 
 def test_a_paper_has_the_same_rows_whatever_measures_its_sweeps(cluster, banks):
     from attractor.papers import paper_module
-    from attractor.papers.sweep_engine import sweeping_on_engine
+    from attractor.papers.sweep import sweeping
+    from attractor.papers.sweep_engine import over_engine
 
     run = paper_module("13").run
-    with sweeping_on_engine(cluster.address):
+    with sweeping(spread=over_engine(cluster.address)):
         found = run("smoke", 0)
     expected = run("smoke", 0)
     assert [replace(row, seconds=0.0) for row in found.rows] == [replace(row, seconds=0.0) for row in expected.rows]

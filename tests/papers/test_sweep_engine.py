@@ -13,7 +13,7 @@ from attractor.errors import AttractorWarning
 from attractor.papers import Report, sweep_engine
 from attractor.papers import sweep as sweep_module
 from attractor.papers.sweep import sweep, sweeping
-from attractor.papers.sweep_engine import sweeping_on_engine
+from attractor.papers.sweep_engine import over_engine
 
 POINTS = [(3, 4), (5, 12), (8, 15), (7, 24), (20, 21)]
 RESULTS = [5.0, 13.0, 17.0, 25.0, 29.0]
@@ -60,12 +60,13 @@ def here(monkeypatch):
     engine = Here()
     monkeypatch.setattr(sweep_engine, "engine", lambda address: engine.addresses.append(address) or engine)
     monkeypatch.setattr(sweep_engine, "find_spec", lambda name: name)
-    monkeypatch.setattr(sweep_engine, "processes", ThreadPoolExecutor)
+    for module in (sweep_engine, sweep_module):
+        monkeypatch.setattr(module, "processes", ThreadPoolExecutor)
     return engine
 
 
 def test_an_address_is_used_from_the_start_and_the_journal_is_the_same(here, tmp_path):
-    with sweeping_on_engine("head:6379"), sweeping(1, tmp_path / "engine"):
+    with sweeping(1, tmp_path / "engine", spread=over_engine("head:6379")):
         told = []
         assert sweep(math.hypot, POINTS, told.append) == RESULTS
     assert here.addresses == ["head:6379"] and len(here.answered) == here.most == 5 and told == [0.2, 0.4, 0.6, 0.8, 1.0]
@@ -91,7 +92,7 @@ def test_a_reproduction_over_a_cluster_sweeps_there(here, tmp_path, monkeypatch)
 
 
 def test_little_work_stays_in_processes(here):
-    with sweeping_on_engine(), sweeping(2):
+    with sweeping(2, spread=over_engine()):
         assert sweep(math.hypot, POINTS) == RESULTS
     assert here.addresses == []
 
@@ -109,7 +110,7 @@ def test_what_no_process_has_begun_in_time_goes_to_an_engine_of_as_many_workers(
         return math.hypot(x, y)
 
     slow.__qualname__ = "slow"
-    with sweeping_on_engine(), sweeping(2):
+    with sweeping(2, spread=over_engine()):
         assert sweep(slow, POINTS) == RESULTS
     assert here.addresses == [None] and here.most == 2
     assert sorted(inside) == POINTS[:2] and sorted(here.answered) == sorted(POINTS[2:])
@@ -121,7 +122,7 @@ def test_an_engine_that_does_not_start_leaves_the_work_to_the_processes(here, mo
 
     monkeypatch.setattr(sweep_engine, "engine", fails)
     monkeypatch.setattr(sweep_engine, "SECONDS_IN_PROCESSES", 0.0)
-    with sweeping_on_engine(), sweeping(2), pytest.warns(AttractorWarning, match="stays in processes.*timed out"):
+    with sweeping(2, spread=over_engine()), pytest.warns(AttractorWarning, match="stays in processes.*timed out"):
         assert sweep(slowly, POINTS) == RESULTS
 
 
@@ -137,7 +138,7 @@ def test_without_an_address_the_engine_is_not_started_in_vain(here, monkeypatch,
         monkeypatch.setattr(sweep_engine, "find_spec", lambda name: None)
     if reason == "one of several processes":
         monkeypatch.setattr(sweep_engine, "parent_process", lambda: "parent")
-    with sweeping_on_engine(), sweeping(1 if reason == "one worker" else 2):
+    with sweeping(1 if reason == "one worker" else 2, spread=over_engine()):
         assert sweep(math.hypot, POINTS) == RESULTS
     assert here.addresses == []
 
@@ -148,19 +149,12 @@ def test_a_measurement_that_fails_raises_its_own_error_and_the_others_are_cancel
             raise ZeroDivisionError("no such triangle")
         return math.hypot(x, y)
 
-    with sweeping_on_engine("head:6379"), pytest.raises(ZeroDivisionError, match="no such triangle"):
+    with sweeping(spread=over_engine("head:6379")), pytest.raises(ZeroDivisionError, match="no such triangle"):
         sweep(fails, POINTS)
     assert here.cancelled == POINTS[:-1]
 
 
-def test_the_engine_is_left_when_the_block_ends():
-    before, within = sweep_module.measured, []
-
-    def fails():
-        with sweeping_on_engine("head:6379"):
-            within.append(sweep_module.measured)
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fails()
-    assert sweep_module.measured is before and within != [before]
+def test_the_engine_is_left_when_the_block_ends(here):
+    with pytest.raises(KeyError), sweeping(spread=over_engine("head:6379")):
+        raise KeyError
+    assert sweep(math.hypot, POINTS) == RESULTS and here.addresses == []

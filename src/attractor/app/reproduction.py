@@ -23,7 +23,7 @@ from attractor.data import DataUnavailableError
 from attractor.papers import Paper, Report, is_stale, last_report, paper_module, source_hash
 from attractor.papers.report import Progress, Scale
 from attractor.papers.sweep import sweeping
-from attractor.papers.sweep_engine import sweeping_on_engine
+from attractor.papers.sweep_engine import over_engine
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def attempt(order: Order, paper_id: str, workers: int, progress: Progress | None
     code = source_hash(module.__name__)  # before the run: the source may change in its course
     journal = order.output / f".{paper_id}-{order.scale}-{order.seed}-{code}.jsonl"
     try:
-        with sweeping(workers, journal), sweeping_on_engine(order.address):
+        with sweeping(workers, journal, over_engine(order.address)):
             report = with_provenance(module.run(order.scale, order.seed, progress), code)
     except DataUnavailableError as error:
         return error

@@ -6,8 +6,8 @@ Each point carries its own seed, so the results are the same whatever the number
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,7 +17,13 @@ from typing import Any
 
 import torch
 
-from attractor.papers.parts import Tell, at_most
+from attractor.papers.parts import Tell
+from attractor.threads import at_most
+
+Measure = Callable[..., Any]
+Points = Mapping[str, tuple[Any, ...]]
+Spread = Callable[[Measure, Points, int], Iterator[tuple[str, Any]]]
+"""`spread(measure, points, workers)` gives the result of each point with its key, as they come."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +34,21 @@ class Sweeping:
         workers: processes; 1 measures in this one.
         journal: file that keeps every result as soon as it is there. Default: none.
         finished: results of the journal, by what was measured.
+        spread: what spreads the measurements over the workers. Default: a pool of processes.
     """
 
     workers: int = 1
     journal: Path | None = None
     finished: dict[str, Any] = field(default_factory=dict)
+    spread: Spread = field(default_factory=lambda: in_processes)
 
 
 _SWEEPING: ContextVar[Sweeping | None] = ContextVar("_SWEEPING", default=None)
 
 
 @contextmanager
-def sweeping(workers: int = 1, journal: Path | None = None) -> Iterator[Sweeping]:
-    """Within, sweeps use so many processes, take what the journal holds, and add to it.
+def sweeping(workers: int = 1, journal: Path | None = None, spread: Spread | None = None) -> Iterator[Sweeping]:
+    """Within, sweeps use so many processes, or `spread`, take what the journal holds, and add to it.
 
     Raises:
         ValueError: `workers` is below 1.
@@ -53,7 +61,7 @@ def sweeping(workers: int = 1, journal: Path | None = None) -> Iterator[Sweeping
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
-    how = Sweeping(workers, journal, {} if journal is None else read_journal(journal))
+    how = Sweeping(workers, journal, {} if journal is None else read_journal(journal), spread or in_processes)
     token = _SWEEPING.set(how)
     try:
         yield how
@@ -61,7 +69,7 @@ def sweeping(workers: int = 1, journal: Path | None = None) -> Iterator[Sweeping
         _SWEEPING.reset(token)
 
 
-def sweep(measure: Callable[..., Any], points: Sequence[tuple[Any, ...]], tell: Tell = lambda done: None) -> list[Any]:
+def sweep(measure: Measure, points: Sequence[tuple[Any, ...]], tell: Tell = lambda done: None) -> list[Any]:
     """`measure(*point)` for each point, in the order of the points.
 
     Args:
@@ -76,7 +84,7 @@ def sweep(measure: Callable[..., Any], points: Sequence[tuple[Any, ...]], tell: 
     keys = [json.dumps([f"{measure.__module__}.{measure.__qualname__}", *point]) for point in points]
     results = {key: how.finished[key] for key in keys if key in how.finished}
     missing = {key: point for key, point in zip(keys, points, strict=True) if key not in results}
-    for key, result in measured(measure, missing, how.workers):
+    for key, result in how.spread(measure, missing, how.workers):
         line = json.dumps([key, result])
         if how.journal is not None:
             how.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -87,20 +95,24 @@ def sweep(measure: Callable[..., Any], points: Sequence[tuple[Any, ...]], tell: 
     return [results[key] for key in keys]
 
 
-def measured(measure: Callable[..., Any], points: dict[str, tuple[Any, ...]], workers: int) -> Iterator[tuple[str, Any]]:
-    """The results with their keys, as they come."""
+def in_processes(measure: Measure, points: Points, workers: int) -> Iterator[tuple[str, Any]]:
+    """Results of a pool, or of this process where it would have no more than one."""
     if workers == 1 or len(points) < 2:
         with at_most(1):
             yield from ((key, measure(*point)) for key, point in points.items())
         return
-    # "spawn": a forked process inherits torch's threads in a state in which they hang.
-    pool = ProcessPoolExecutor(min(workers, len(points)), get_context("spawn"), torch.set_num_threads, (1,))
+    pool = processes(min(workers, len(points)))
     try:
         running = {pool.submit(measure, *point): key for key, point in points.items()}
         for future in as_completed(running):
             yield running[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def processes(workers: int) -> Executor:
+    # "spawn": a forked process inherits torch's threads in a state in which they hang.
+    return ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
 
 
 def read_journal(path: Path) -> dict[str, Any]:

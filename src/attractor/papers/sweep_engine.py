@@ -3,39 +3,32 @@
 A pool starts in a second and is enough for half a minute of work. Beyond it the engine takes over what no process has begun, as it
 repeats measurements whose worker was lost. A cluster spreads them over its machines, which need this package and the data.
 
-Each point carries its own seed, so the results are the same whoever measures them. The engine stands in for `sweep.measured`, so
-that no paper depends on it.
+Each point carries its own seed, so the results are the same whoever measures them. What runs the papers hands
+this to `sweeping`, so that no paper depends on it.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, as_completed, wait
-from contextlib import contextmanager
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process
 from typing import Any
-
-import torch
 
 from attractor.bank.cluster_engine import engine
 from attractor.errors import AttractorWarning
-from attractor.papers import sweep
-from attractor.papers.parts import at_most
+from attractor.papers.sweep import Measure, Points, Spread, in_processes, processes
+from attractor.threads import at_most
 
 SECONDS_IN_PROCESSES = 30.0
 
-Points = dict[str, tuple[Any, ...]]
-Measure = Callable[..., Any]
 
-
-@contextmanager
-def sweeping_on_engine(address: str | None = None) -> Iterator[None]:
-    """Within, sweeps use the engine: from the start where there is an address, or else after `SECONDS_IN_PROCESSES`.
+def over_engine(address: str | None = None) -> Spread:
+    """For `sweeping`: the engine from the start where there is an address, or else after `SECONDS_IN_PROCESSES`.
 
     Without an address the engine is one on this machine, for as many measurements at a time as `sweeping` has workers; none where
     Ray is not installed, there is one worker only, or this process is itself one of several that measure.
@@ -48,40 +41,34 @@ def sweeping_on_engine(address: str | None = None) -> Iterator[None]:
 
     Example:
         >>> import math
-        >>> with sweeping_on_engine(), sweep.sweeping(workers=1):
-        ...     sweep.sweep(math.hypot, [(3, 4), (5, 12)])
+        >>> from attractor.papers.sweep import sweep, sweeping
+        >>> with sweeping(workers=1, spread=over_engine()):
+        ...     sweep(math.hypot, [(3, 4), (5, 12)])
         [5.0, 13.0]
     """
-    before = sweep.measured
-    sweep.measured = partial(measured, address=address)
-    try:
-        yield
-    finally:
-        sweep.measured = before
+    return partial(measured, address)
 
 
-def measured(measure: Measure, points: Points, workers: int, address: str | None) -> Iterator[tuple[str, Any]]:
+def measured(address: str | None, measure: Measure, points: Points, workers: int) -> Iterator[tuple[str, Any]]:
     """The results with their keys, as they come."""
     if address is not None and points:
-        yield from on_engine(measure, points, engine(address), len(points))
-    elif workers == 1 or len(points) < 2:
-        with at_most(1):
-            yield from ((key, measure(*point)) for key, point in points.items())
-    else:
-        alone = parent_process() is None and find_spec("ray") is not None
-        yield from in_processes(measure, points, workers, SECONDS_IN_PROCESSES if alone else None)
+        return on_engine(measure, points, engine(address), len(points))
+    many = workers > 1 and len(points) > 1
+    if many and parent_process() is None and find_spec("ray") is not None:
+        return first_in_processes(measure, points, workers)
+    return in_processes(measure, points, workers)
 
 
-def in_processes(measure: Measure, points: Points, workers: int, seconds: float | None) -> Iterator[tuple[str, Any]]:
-    """Results of a pool; what it has not begun after so many `seconds`, and till the engine works, is measured by that."""
+def first_in_processes(measure: Measure, points: Points, workers: int) -> Iterator[tuple[str, Any]]:
+    """Results of a pool; what it has not begun in time, and till the engine works, is measured by that."""
     pool = processes(min(workers, len(points)))
     try:
         running: dict[Future[Any], str] = {pool.submit(measure, *point): key for key, point in points.items()}
-        until = None if seconds is None else time.monotonic() + seconds
+        until = time.monotonic() + SECONDS_IN_PROCESSES
         while running:
-            done, _ = wait(running, None if until is None else max(0.0, until - time.monotonic()), FIRST_COMPLETED)
+            done, _ = wait(running, max(0.0, until - time.monotonic()), FIRST_COMPLETED)
             yield from ((running.pop(future), future.result()) for future in done)
-            if until is not None and time.monotonic() >= until:
+            if time.monotonic() >= until:
                 break
         ray = started() if running else None
         left = [running.pop(future) for future in list(running) if ray and future.cancel()]
@@ -91,11 +78,6 @@ def in_processes(measure: Measure, points: Points, workers: int, seconds: float 
             yield running[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def processes(workers: int) -> Executor:
-    # "spawn": a forked process inherits torch's threads in a state in which they hang.
-    return ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
 
 
 def started() -> Any:
