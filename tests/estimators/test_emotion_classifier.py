@@ -192,7 +192,7 @@ def test_files_that_do_not_fit_are_refused_before_anything_large_is_built(fitted
     settings, state, extra = load_estimator(tmp_path / "emotions", AssociativeEmotionClassifier)
     damage(settings, extra)
     save_estimator(small().set_params(**settings), tmp_path / "emotions", state, extra)
-    with pytest.raises(ValueError, match="path must be a whole AssociativeEmotionClassifier"):
+    with pytest.raises(ValueError, match="path must be a saved AssociativeEmotionClassifier"):
         AssociativeEmotionClassifier.load(tmp_path / "emotions")
 
 

@@ -282,7 +282,7 @@ def test_files_that_hold_no_detector_are_refused(fitted, tmp_path):
     with pytest.raises(ValueError, match="damaged"):
         GraphAnomalyDetector.load(tmp_path / "damaged")
     save_estimator(fitted, tmp_path / "half", {"mean_": torch.zeros(2)}, {"threshold_": 0.0})
-    with pytest.raises(ValueError, match="whole GraphAnomalyDetector"):
+    with pytest.raises(ValueError, match="path must be a saved GraphAnomalyDetector"):
         GraphAnomalyDetector.load(tmp_path / "half")
 
 

@@ -378,7 +378,7 @@ def test_files_that_hold_no_classifier_are_refused(tmp_path, fitted):
     with pytest.raises(ValueError, match="saved GraphClassifier"):
         GraphClassifier.load(path)
     save_estimator(fitted, path, {"node_scale": torch.ones(1)}, {"classes": {"labels": [0], "dtype": "<i8"}})
-    with pytest.raises(ValueError, match="whole GraphClassifier"):
+    with pytest.raises(ValueError, match="path must be a saved GraphClassifier"):
         GraphClassifier.load(path)
 
     class Other(GraphClassifier):

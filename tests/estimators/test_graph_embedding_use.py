@@ -1,5 +1,6 @@
 """The Hopfield embedding of nodes as people use it: graphs of every kind, the estimator and its files."""
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from safetensors.torch import save_file
 from scipy.sparse import csr_array
 from sklearn.base import clone
 
+import attractor.estimators
 from attractor.estimators import HopfieldGraphEmbedding
 from attractor.estimators.graph_embedding import fitted as fitted_module
 from attractor.estimators.graph_embedding import modularity
@@ -520,3 +522,12 @@ def test_weights_that_are_trained_elsewhere_are_taken_from_there():
     pairs = torch.tensor([[0, 1, 2], [1, 2, 0]])
     data = SimpleNamespace(edge_index=pairs, edge_weight=torch.tensor([1.0, 2.0, 3.0], requires_grad=True), num_nodes=3)
     assert network_from(data).adjacency.sum() == 12
+
+
+@pytest.mark.parametrize("missing", ["scipy.sparse", "sklearn.base"])
+def test_without_its_extra_the_error_says_how_to_get_it(monkeypatch, missing):
+    for name in [one for one in sys.modules if one.startswith("attractor.estimators.graph_embedding")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ImportError, match=r"HopfieldGraphEmbedding needs.*attractor\[sklearn\]"):
+        attractor.estimators.HopfieldGraphEmbedding  # noqa: B018  # asking for the name is the test

@@ -22,6 +22,8 @@ try:
     from sklearn.utils import check_random_state
     from sklearn.utils.multiclass import check_classification_targets, unique_labels
     from sklearn.utils.validation import check_is_fitted, validate_data
+
+    from attractor.estimators.known_classes import known_classes
 except ImportError as error:
     raise ImportError("DenseMemoryClassifier needs scikit-learn: pip install 'attractor[sklearn]'") from error
 
@@ -137,14 +139,7 @@ class DenseMemoryClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         fresh = copy(self)
         X, y = validate_data(fresh, X, y, dtype=PRECISIONS, reset=first)
         check_classification_targets(y)
-        if first and classes is None:
-            raise ValueError("classes must be given in the first call of partial_fit, got None")
-        known = self.classes_ if classes is None else unique_labels(classes)
-        if not first and not np.array_equal(known, self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {known.tolist()}")
-        strange = np.setdiff1d(y, known)
-        if len(strange):
-            raise ValueError(f"y must hold labels of classes only, {known.tolist()}, got {strange.tolist()}")
+        known = known_classes(None if first else self.classes_, classes, y)
         items, labels = fresh._start(X, y, known) if first else (self._fitting(X), self._numbers(y))
         fresh._learn(items, labels, 1)
         self.__dict__ = fresh.__dict__

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attractor.estimators.graph_input import PlainGraph, Widths, graphs_from
 from attractor.estimators.graph_training import train
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import labels_from, load_on_device, plain_labels, restoring, save_estimator
 from attractor.nn.energy_transformer.graphs import OWN_FEATURES, TokenGraph, collate, moved, prepare
 from attractor.nn.energy_transformer.graphs_model import GraphEnergyTransformer
 from attractor.validation import check_count, check_device, check_not_negative, check_positive, check_share, finite
@@ -210,8 +210,8 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
         state = {f"model.{name}": value for name, value in self.model_.state_dict().items()} | {"node_scale": self.node_scale_}
         if self.edge_scale_ is not None:
             state["edge_scale"] = self.edge_scale_
-        classes = {"labels": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
-        save_estimator(self, path, state, {"classes": classes, "widths": list(self.widths_), "losses": self.losses_})
+        extra = {"classes": plain_labels(self.classes_), "widths": list(self.widths_), "losses": self.losses_}
+        save_estimator(self, path, state, extra)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Self:
@@ -221,18 +221,15 @@ class GraphClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
             FileNotFoundError: there is no such file.
             ValueError: a damaged file, one of another estimator or of a newer format, or an unknown device.
         """
-        settings, state, extra = load_estimator(path, cls)
-        settings |= {} if device is None else {"device": device}
-        try:
+        settings, state, extra = load_on_device(path, cls, device)
+        with restoring(cls, path):
             loaded = cls(**settings)
             loaded._check_settings()
-            loaded.classes_ = np.array(extra["classes"]["labels"], dtype=extra["classes"]["dtype"])
+            loaded.classes_ = labels_from(extra["classes"])
             loaded.widths_, loaded.losses_ = Widths(*extra["widths"]), extra["losses"]
             loaded.node_scale_, loaded.edge_scale_ = state.pop("node_scale"), state.pop("edge_scale", None)
             loaded.model_ = loaded._model(torch.Generator()).to(loaded.device, loaded.node_scale_.dtype)
             loaded.model_.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
         loaded.model_.eval()
         return loaded
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +14,10 @@ import torch
 from torch import Tensor
 
 from attractor.tensor_file import read, write
+from attractor.validation import check_device
+
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, StopIteration)
+"""What a file raises that says something else than an estimator does."""
 
 
 class Saved(NamedTuple):
@@ -56,12 +62,54 @@ def load_estimator(path: str | os.PathLike[str], kind: type) -> Saved:
         ValueError: a damaged file, one of another class, or of a newer format.
     """
     described, state = read(Path(path), f"a saved {kind.__name__}")
-    try:
+    with restoring(kind, path):
         if described["estimator"] != kind.__name__:
             raise ValueError(f"a saved {described['estimator']}")
         return Saved(dict(described["settings"]), state, described["extra"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"path must be a saved {kind.__name__}, {path} is not: {error!r}") from error
+
+
+def load_on_device(path: str | os.PathLike[str], kind: type, device: str | torch.device | None) -> Saved:
+    """As `load_estimator`; `device`, if there is one, takes the place of the one among the settings.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_estimator`, or this machine has no such device.
+    """
+    saved = load_estimator(path, kind)
+    if device is not None:
+        saved.settings["device"] = device
+    check_device(saved.settings.get("device", "cpu"))
+    return saved
+
+
+@contextmanager
+def restoring(kind: type, path: str | os.PathLike[str]) -> Iterator[None]:
+    """Whatever a damaged file makes of an estimator within is one error, which names the file."""
+    try:
+        yield
+    except DAMAGE as error:
+        raise ValueError(f"path must be a saved {kind.__name__}, {os.fspath(path)} is not: {error!r}") from error
+
+
+def require(name: str, right: bool) -> None:
+    """Raises ValueError where an entry of a file is not right."""
+    if not right:
+        raise ValueError(f"{name} is damaged")
+
+
+def number(name: str, value: Any, least: float) -> float:
+    """An entry that is a finite number, `least` or more."""
+    require(name, isinstance(value, float | int) and not isinstance(value, bool) and least <= value < math.inf)
+    return float(value)
+
+
+def plain_labels(labels: np.ndarray) -> dict[str, Any]:
+    """Labels as JSON has them."""
+    return {"labels": labels.tolist(), "dtype": labels.dtype.str}
+
+
+def labels_from(plain: Mapping[str, Any]) -> np.ndarray:
+    """What `plain_labels` gave."""
+    return np.array(plain["labels"], dtype=plain["dtype"])
 
 
 def plain(name: str, value: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import load_estimator, restoring, save_estimator
 from attractor.estimators.sdm_features import mean_and_scale, refuse_negative, split_signs, warn_of_few
 from attractor.estimators.sequential import SequentialLearner
 from attractor.nn import SDMLP
@@ -23,6 +23,8 @@ try:
     from sklearn.utils import check_array, check_random_state
     from sklearn.utils.multiclass import check_classification_targets, unique_labels
     from sklearn.utils.validation import check_is_fitted, validate_data
+
+    from attractor.estimators.known_classes import known_classes
 except ImportError as error:
     raise ImportError("SDMClassifier needs scikit-learn: pip install 'attractor[sklearn]'") from error
 
@@ -136,14 +138,7 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
         fresh = copy(self)
         X, y = validate_data(fresh, X, y, dtype=PRECISIONS, reset=first)
         check_classification_targets(y)
-        if first and classes is None:
-            raise ValueError("classes must be given in the first call of partial_fit, got None")
-        known = self.classes_ if classes is None else unique_labels(classes)
-        if not first and not np.array_equal(known, self.classes_):
-            raise ValueError(f"classes must be those of the first call, {self.classes_.tolist()}, got {known.tolist()}")
-        strange = np.setdiff1d(y, known)
-        if len(strange):
-            raise ValueError(f"y must hold labels of classes only, {known.tolist()}, got {strange.tolist()}")
+        known = known_classes(None if first else self.classes_, classes, y)
         if first:
             items = fresh._start(X, known)
             if isinstance(self.init_addresses, str) and not self._is_random:
@@ -197,7 +192,7 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             ValueError: a damaged file, one of another estimator or of a newer format.
         """
         settings, state, extra = load_estimator(path, cls)
-        try:
+        with restoring(cls, path):
             loaded = cls(**settings)
             loaded.classes_ = np.array(extra["classes"], dtype=extra["labels"])
             loaded.mean_, loaded.scale_ = (state.pop(name).numpy() for name in ("mean_", "scale_"))
@@ -208,11 +203,9 @@ class SDMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sc
             wanted = {"values": (loaded.neurons, len(loaded.classes_)), "hidden.addresses": (loaded.neurons, loaded._width)}
             # settings may come from anyone: no model is made that is larger than what was saved
             if any(tuple(weights[name].shape) != shape for name, shape in wanted.items()):
-                raise ValueError(f"{path} must hold weights of the shapes {wanted}")
+                raise ValueError(f"it must hold weights of the shapes {wanted}")
             loaded.model_ = loaded._model(weights["values"].dtype).eval()
             loaded.model_.load_state_dict(weights)
-        except (KeyError, TypeError, RuntimeError, AttributeError) as error:
-            raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
         return loaded
 
     def __sklearn_tags__(self) -> Any:

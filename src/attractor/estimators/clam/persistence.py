@@ -14,7 +14,7 @@ from torch import Tensor
 from attractor.estimators.clam.points import Moments as Adam
 from attractor.estimators.clam.scaling import Moments, location_and_scale
 from attractor.estimators.clam.settings import check_settings
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import load_estimator, number, require, restoring, save_estimator
 
 ADAM = ("step", "exp_avg", "exp_avg_sq")
 """What Adam keeps, by the names it gives."""
@@ -45,10 +45,8 @@ def save_clam(clusterer: Any, path: str | os.PathLike[str]) -> None:
 def load_clam(kind: type[Any], path: str | os.PathLike[str]) -> Any:
     """See `ClAM.load`."""
     settings, state, extra = load_estimator(path, kind)
-    try:
+    with restoring(kind, path):
         return restored(kind(**settings), state, extra)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError) as error:
-        raise ValueError(f"path must be a saved {kind.__name__}, {path} is not: {error!r}") from error
 
 
 def restored(clusterer: Any, state: Mapping[str, Tensor], extra: Mapping[str, Any]) -> Any:
@@ -104,16 +102,6 @@ def array(state: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> np.
     return found
 
 
-def number(name: str, value: Any, least: float) -> float:
-    require(name, isinstance(value, float | int) and not isinstance(value, bool) and least <= value < math.inf)
-    return float(value)
-
-
 def whole(name: str, value: Any, least: int) -> int:
     require(name, isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**62)
     return int(value)
-
-
-def require(name: str, right: bool) -> None:
-    if not right:
-        raise ValueError(f"{name} is damaged")

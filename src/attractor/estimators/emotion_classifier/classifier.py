@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attractor.estimators.emotion_classifier.calibration import parted, temperature_of
 from attractor.estimators.emotion_classifier.talks import Talk, talks_of
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import labels_from, load_on_device, plain_labels, restoring, save_estimator
 from attractor.language.iamm import (
     Dialogue,
     DialogueBatch,
@@ -185,8 +185,8 @@ class AssociativeEmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             ValueError: `path` is a folder.
         """
         check_is_fitted(self)
-        classes = {"labels": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
-        extra = {"classes": classes, "words": self.vocabulary_.own, "temperature": self.temperature_, "losses": self.losses_}
+        extra = {"classes": plain_labels(self.classes_), "words": self.vocabulary_.own}
+        extra |= {"temperature": self.temperature_, "losses": self.losses_}
         save_estimator(self, path, self.model_.state_dict(), extra)
 
     @classmethod
@@ -197,12 +197,11 @@ class AssociativeEmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             FileNotFoundError: there is no such file.
             ValueError: a damaged file, one of another estimator or of a newer format, or an unknown device.
         """
-        settings, state, extra = load_estimator(path, cls)
-        settings |= {} if device is None else {"device": device}
-        try:
+        settings, state, extra = load_on_device(path, cls, device)
+        with restoring(cls, path):
             loaded = cls(**settings)
             loaded._check_settings()
-            loaded.classes_ = np.array(extra["classes"]["labels"], dtype=extra["classes"]["dtype"])
+            loaded.classes_ = labels_from(extra["classes"])
             loaded.vocabulary_ = Vocabulary(extra["words"])
             loaded.temperature_ = check_positive("temperature", extra["temperature"])
             loaded.losses_ = extra["losses"]
@@ -213,8 +212,6 @@ class AssociativeEmotionClassifier(ClassifierMixin, BaseEstimator):  # type: ign
             loaded.model_ = loaded._model(torch.Generator())
             loaded.model_.load_state_dict(state)
             loaded.model_.to(loaded.device).eval()
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise ValueError(f"path must be a whole {cls.__name__}, {path} is not: {error}") from error
         return loaded
 
     def _config(self) -> IAMMConfig:

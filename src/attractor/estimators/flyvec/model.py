@@ -24,7 +24,7 @@ from attractor.estimators.flyvec.learning import Learner
 from attractor.estimators.flyvec.published import read_published
 from attractor.estimators.flyvec.reading import WordCodes
 from attractor.estimators.flyvec.words import Word
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import load_estimator, restoring, save_estimator
 from attractor.validation import check_count, check_positive
 
 try:
@@ -256,11 +256,9 @@ class FlyVec(WordCodes, BaseEstimator):  # type: ignore[misc]  # scikit-learn is
     @classmethod
     def _load(cls, path: str | os.PathLike[str]) -> tuple[Any, dict[str, int] | None]:
         settings, state, extra = load_estimator(path, cls)
-        try:
+        with restoring(cls, path):
             course = extra["course"] and {name: int(extra["course"][name]) for name in ("epoch", "done", "blocks", "text")}
             return cls._from_parts(settings, state, extra), course
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)} must hold a whole {cls.__name__}: {error!r}") from error
 
     def _parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         state = {"weights": torch.from_numpy(self.synapses_.T), "counts": torch.from_numpy(self.counts_)}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attractor.estimators.flyvec.model import FlyVec
-from attractor.estimators.saving import load_estimator, plain, save_estimator
+from attractor.estimators.saving import load_estimator, plain, restoring, save_estimator
 
 try:
     from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -101,14 +101,12 @@ class FlyVecVectorizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
             FileNotFoundError, ValueError: no such file; a damaged one, one of another estimator or of a newer format.
         """
         settings, state, extra = load_estimator(path, cls)
-        try:
+        with restoring(cls, path):
             model = FlyVec._from_parts(extra["model"], state, extra)
             loaded = cls(**settings)
             loaded.model_ = frozen(model) if extra["frozen"] else model
             loaded.model = loaded.model_ if extra["frozen"] else clone(model)
             return loaded
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)} must hold a whole {cls.__name__}: {error!r}") from error
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

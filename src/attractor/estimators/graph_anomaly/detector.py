@@ -16,7 +16,7 @@ from attractor.estimators.graph_anomaly.features import location_and_scale, stan
 from attractor.estimators.graph_anomaly.labels import ANOMALOUS, NORMAL, UNKNOWN, check_classes, checked_labels, parts
 from attractor.estimators.graph_anomaly.network import NodeEnergyTransformer
 from attractor.estimators.graph_anomaly.training import NodeGraph, Sampling, Target, area_under_roc, scores, train
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import load_on_device, restoring, save_estimator
 from attractor.nn.energy_transformer.settings import ACTIVATIONS, check_name
 from attractor.validation import check_count, check_device, check_not_negative, check_positive, check_share
 
@@ -261,9 +261,9 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             FileNotFoundError: there is no such file.
             ValueError: a damaged file, one of another estimator or of a newer format, or an unknown device.
         """
-        settings, state, extra = load_estimator(path, cls)
-        try:
-            loaded = cls(**settings | ({} if device is None else {"device": device}))
+        settings, state, extra = load_on_device(path, cls, device)
+        with restoring(cls, path):
+            loaded = cls(**settings)
             loaded._check_settings()
             loaded.classes_ = np.array([NORMAL, ANOMALOUS])
             for name in (*ARRAYS, *NUMBERS):
@@ -272,8 +272,6 @@ class GraphAnomalyDetector(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             weights = {name.removeprefix("network."): value for name, value in state.items()}
             loaded.network_ = loaded._network(torch.Generator(), next(iter(weights.values())).dtype)
             loaded.network_.load_state_dict(weights)
-        except (KeyError, TypeError, RuntimeError, StopIteration) as error:
-            raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
         loaded.network_.eval()
         return loaded
 

@@ -9,6 +9,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from attractor.estimators.graph_embedding.adjacency import ISOLATED, Network, network_from
@@ -17,15 +20,8 @@ from attractor.estimators.graph_embedding.files import fitted_from, plain_names,
 from attractor.estimators.graph_embedding.fitted import Fitted, Kind, RecalledNodes, as_numpy, check_kind
 from attractor.estimators.graph_embedding.learning import joined, learn
 from attractor.estimators.graph_embedding.training import Learning
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import load_on_device, restoring, save_estimator
 from attractor.validation import check_count, check_device, check_positive
-
-try:
-    from sklearn.base import BaseEstimator
-    from sklearn.utils import check_random_state
-    from sklearn.utils.validation import check_is_fitted
-except ImportError as error:
-    raise ImportError("HopfieldGraphEmbedding needs scikit-learn: pip install 'attractor[sklearn]'") from error
 
 
 class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-learn is not annotated
@@ -243,14 +239,12 @@ class HopfieldGraphEmbedding(BaseEstimator):  # type: ignore[misc]  # scikit-lea
             FileNotFoundError: there is no such file.
             ValueError: a damaged file, one of another estimator or of a newer format, or an unknown device.
         """
-        settings, state, extra = load_estimator(path, cls)
-        try:
-            loaded = cls(**settings | ({} if device is None else {"device": device}))
+        settings, state, extra = load_on_device(path, cls, device)
+        with restoring(cls, path):
+            loaded = cls(**settings)
             loaded._check_settings()
             loaded.fitted_ = fitted_from(state, extra["nodes"], memories=loaded.memories, device=loaded.device)
             loaded.losses_, loaded.next_seed_ = [float(loss) for loss in extra["losses"]], int(extra["next seed"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} must hold a whole {cls.__name__}: {error!r}") from error
         return loaded
 
     @property

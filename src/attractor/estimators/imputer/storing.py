@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor
 from attractor.bank import Bank, DiskBank, RamBank, bank_from, bank_settings
 from attractor.estimators.imputer.columns import Columns
 from attractor.estimators.imputer.evidence import Layout
-from attractor.estimators.saving import load_estimator, save_estimator
+from attractor.estimators.saving import load_estimator, number, require, restoring, save_estimator
 
 ARRAYS = {"numeric": "i", "mean": "f", "scale": "f", "varied": "b", "nominal": "i", "frequencies": "f"}
 FEATURES = {"empty_features_": "i", "indicator_features_": "i", "is_categorical_": "b"}
@@ -60,10 +59,8 @@ def plain_category(value: Any) -> Any:
 def load_imputer(kind: type[Any], path: str | os.PathLike[str]) -> Any:
     """See `AssociativeImputer.load`."""
     settings, state, extra = load_estimator(path, kind)
-    try:
+    with restoring(kind, path):
         return restored(kind, settings, state, extra, Path(path).parent)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RuntimeError) as error:
-        raise ValueError(f"path must be a saved {kind.__name__}, {path} is not: {error!r}") from error
 
 
 def restored(kind: type[Any], settings: dict[str, Any], state: Mapping[str, Tensor], extra: Any, folder: Path) -> Any:
@@ -132,13 +129,3 @@ def array(state: Mapping[str, Tensor], name: str, sort: str) -> np.ndarray:
 
 def ascending(places: np.ndarray, count: int) -> bool:
     return bool((np.diff(places) > 0).all()) and (not len(places) or 0 <= places[0] <= places[-1] < count)
-
-
-def number(name: str, value: Any, least: float) -> float:
-    require(name, isinstance(value, float | int) and not isinstance(value, bool) and least <= value < math.inf)
-    return float(value)
-
-
-def require(name: str, right: bool) -> None:
-    if not right:
-        raise ValueError(f"{name} is damaged")
