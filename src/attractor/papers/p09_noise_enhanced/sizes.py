@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attractor.papers.report import Scale
 
@@ -32,27 +32,27 @@ class Size:
     flags: int
 
 
+LAPTOP = Size(
+    trials=200,
+    sweeps=40,
+    noises=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
+    noises_many=(0.0, 0.2, 0.3, 0.4, 0.5),
+    in_cluster=1000,
+    bounded=50,
+    seen=1000,
+    flags=10_000,
+)
+
 SIZES: dict[Scale, Size] = {
     "smoke": Size(
         trials=30, sweeps=5, noises=(0.0, 0.3, 0.8), noises_many=(0.0, 0.3), in_cluster=200, bounded=5, seen=100, flags=300
     ),
-    "laptop": Size(
-        trials=200,
-        sweeps=40,
-        noises=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
-        noises_many=(0.0, 0.2, 0.3, 0.4, 0.5),
-        in_cluster=1000,
-        bounded=50,
-        seen=1000,
-        flags=10_000,
-    ),
-    "full": Size(
+    "laptop": LAPTOP,
+    "full": replace(
+        LAPTOP,
         trials=2000,
-        sweeps=40,
-        noises=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
         noises_many=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
         in_cluster=10_000,
-        bounded=50,
         seen=10_000,
         flags=100_000,
     ),

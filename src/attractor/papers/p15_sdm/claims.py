@@ -89,6 +89,23 @@ NARROW = Claim("Kanerva's memory, 800 patterns, p = 0.003, no noise, one read: r
 WIDE = Claim("the same, p = 0.01: recalled exactly", UNKNOWN, KANERVA, "rate")
 OVERLOADED = Claim("the same, 1600 patterns: recalled exactly", "fails", KANERVA, "rate", most=0.2)
 
+ON_DIGITS = (
+    SDMLP,
+    ABOVE_TOP_K,
+    ABOVE_MEAN,
+    RELU,
+    RELU_ADDRESSES,
+    *ABLATED.values(),
+    *PENALISED.values(),
+    *BASELINES.values(),
+    ONE_RATE_SDMLP,
+    ONE_RATE_ABOVE_TOP_K,
+    *ONE_RATE_ABLATED.values(),
+    RELU_AT_ITS_RATE,
+)
+ON_MNIST = (M_SDMLP, M_ABOVE_FLY, M_ABOVE_MEAN, *M_BASELINES.values())
+OF_SILENCE = (ADAM_ABOVE, ADAM_DEAD, DEAD)
+
 PAPER = Paper(
     "15",
     "Sparse Distributed Memory is a Continual Learner",
@@ -96,31 +113,5 @@ PAPER = Paper(
     2023,
     "ICLR",
     "https://arxiv.org/abs/2303.11934",
-    (
-        SDMLP,
-        ABOVE_TOP_K,
-        ABOVE_MEAN,
-        RELU,
-        RELU_ADDRESSES,
-        *ABLATED.values(),
-        *PENALISED.values(),
-        *BASELINES.values(),
-        ONE_RATE_SDMLP,
-        ONE_RATE_ABOVE_TOP_K,
-        *ONE_RATE_ABLATED.values(),
-        RELU_AT_ITS_RATE,
-        M_SDMLP,
-        M_ABOVE_FLY,
-        M_ABOVE_MEAN,
-        *M_BASELINES.values(),
-        ADAM_ABOVE,
-        ADAM_DEAD,
-        DEAD,
-        RADIUS,
-        RECALLED,
-        ONE_READ,
-        NARROW,
-        WIDE,
-        OVERLOADED,
-    ),
+    (*ON_DIGITS, *ON_MNIST, *OF_SILENCE, RADIUS, RECALLED, ONE_READ, NARROW, WIDE, OVERLOADED),
 )

@@ -7,6 +7,7 @@ from attractor.papers.p15_sdm.claims import (
     ABOVE_MEAN,
     ABOVE_TOP_K,
     BASELINES,
+    ON_DIGITS,
     ONE_RATE,
     ONE_RATE_ABLATED,
     ONE_RATE_ABOVE_TOP_K,
@@ -53,27 +54,13 @@ def at_one_rate(name: str) -> str:
 AT_ONE_RATE = {at_one_rate(name): INGREDIENTS[name]._replace(rate=ONE_RATE) for name in ("SDMLP", "Top-K alone", *ONE_RATE_ABLATED)}
 RELU_AS_GIVEN = f"ReLU, rate {RELU_RATE:g}"
 METHODS = INGREDIENTS | HELPED | AT_ONE_RATE | {RELU_AS_GIVEN: Method("ReLU network", rate=RELU_RATE)}
-CLAIMS = (
-    SDMLP,
-    ABOVE_TOP_K,
-    ABOVE_MEAN,
-    RELU,
-    RELU_ADDRESSES,
-    *ABLATED.values(),
-    *PENALISED.values(),
-    *BASELINES.values(),
-    ONE_RATE_SDMLP,
-    ONE_RATE_ABOVE_TOP_K,
-    *ONE_RATE_ABLATED.values(),
-    RELU_AT_ITS_RATE,
-)
 BY_RATE = ("SDMLP", "SDMLP without unit length", "SDMLP with biases", "SDMLP with signed weights", "Top-K alone", "ReLU", FLY)
 OWN_RATE = "each method at the rate that is best for it, where the published comparison has one for all"
 
 
 def measure_digits(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows and figures; where the digits are not on this machine, rows that say so."""
-    if (missing := unavailable(CLAIMS, size.digits)) is not None:
+    if (missing := unavailable(ON_DIGITS, size.digits)) is not None:
         return missing
     seeds = range(seed * size.digits_seeds, (seed + 1) * size.digits_seeds)
     found = Comparison(METHODS, size.digits, size.digits_recipe, size.digits_grid, seeds, tell)

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from attractor.papers.claim import Row
-from attractor.papers.p15_sdm.claims import ADAM_ABOVE, ADAM_DEAD, DEAD
+from attractor.papers.p15_sdm.claims import ADAM_ABOVE, ADAM_DEAD, DEAD, OF_SILENCE
 from attractor.papers.p15_sdm.comparison import last, unavailable
 from attractor.papers.p15_sdm.sizes import Size
 from attractor.papers.p15_sdm.training import learn
@@ -19,12 +19,11 @@ from attractor.papers.sweep import sweep
 ADAM_RATE = 0.003
 ADAMS = ("row-sparse Adam", "Adam")
 RANDOM = {name: f"SDMLP, random addresses, {name}" for name in ("GABA switch", "subtract", "mask")}
-CLAIMS = (ADAM_ABOVE, ADAM_DEAD, DEAD)
 
 
 def measure_silence(size: Size, seed: int, tell: Tell) -> Measured:
     """Rows for stale momentum and for random addresses; where the images are not on this machine, rows that say so."""
-    if (missing := unavailable(CLAIMS, size.silence)) is not None:
+    if (missing := unavailable(OF_SILENCE, size.silence)) is not None:
         return missing
     start = time.perf_counter()
     seeds = range(seed * size.silence_seeds, (seed + 1) * size.silence_seeds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attractor.papers.p15_sdm.claims import ONE_RATE
 from attractor.papers.p15_sdm.training import Recipe, Split
@@ -53,6 +53,25 @@ LOADS = (100, 200, 400, 800, 1600)
 DIGITS, MNIST_5K, MNIST = Split("digits", 400, 997, 400), Split("mnist-5k", 1000, 3000, 1000), Split("mnist", 1000, 59_000, 10_000)
 TINY = Split("mnist-5k", 200, 300, 200)
 
+LAPTOP = Size(
+    digits=DIGITS,
+    digits_recipe=Recipe(10, 32, ONE_RATE),
+    digits_grid=Grid(RATES, STRENGTHS, 1),
+    digits_seeds=5,
+    mnist=MNIST_5K,
+    mnist_recipe=Recipe(15, 64, ONE_RATE),
+    mnist_grid=Grid(RATES._replace(first=1), STRENGTHS, 1),
+    mnist_seeds=3,
+    silence=MNIST_5K,
+    silence_recipe=Recipe(10, 64, ONE_RATE),
+    adam_epochs=12,
+    silence_seeds=3,
+    width=256,
+    locations=10_000,
+    loads=LOADS,
+    memories=2,
+)
+
 SIZES: dict[Scale, Size] = {
     "smoke": Size(
         digits=Split("digits", 200, 600, 300),
@@ -72,39 +91,16 @@ SIZES: dict[Scale, Size] = {
         loads=LOADS,
         memories=1,
     ),
-    "laptop": Size(
-        digits=DIGITS,
-        digits_recipe=Recipe(10, 32, ONE_RATE),
-        digits_grid=Grid(RATES, STRENGTHS, 1),
-        digits_seeds=5,
-        mnist=MNIST_5K,
-        mnist_recipe=Recipe(15, 64, ONE_RATE),
-        mnist_grid=Grid(RATES._replace(first=1), STRENGTHS, 1),
-        mnist_seeds=3,
-        silence=MNIST_5K,
-        silence_recipe=Recipe(10, 64, ONE_RATE),
-        adam_epochs=12,
-        silence_seeds=3,
-        width=256,
-        locations=10_000,
-        loads=LOADS,
-        memories=2,
-    ),
-    "full": Size(
-        digits=DIGITS,
-        digits_recipe=Recipe(10, 32, ONE_RATE),
+    "laptop": LAPTOP,
+    "full": replace(
+        LAPTOP,
         digits_grid=Grid(RATES, STRENGTHS, 5),
         digits_seeds=20,
         mnist=MNIST,
         mnist_recipe=Recipe(2, 64, ONE_RATE),
         mnist_grid=Grid(RATES, STRENGTHS, 2),
         mnist_seeds=5,
-        silence=MNIST_5K,
-        silence_recipe=Recipe(10, 64, ONE_RATE),
-        adam_epochs=12,
         silence_seeds=10,
-        width=256,
-        locations=10_000,
         loads=(50, 100, 150, 200, 300, 400, 600, 800, 1200, 1600),
         memories=20,
     ),
