@@ -112,6 +112,14 @@ def check_share(name: str, value: float) -> float:
     return float(value)
 
 
+def check_fraction(name: str, value: float) -> float:
+    """A number above 0, at most 1."""
+    check_number(name, value)
+    if not 0 < value <= 1:
+        raise ValueError(f"{name} must be above 0 and at most 1, got {value!r}")
+    return float(value)
+
+
 def check_not_negative(name: str, value: float) -> float:
     check_number(name, value)
     if not 0 <= value < math.inf:

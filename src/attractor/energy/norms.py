@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from attractor.energy.collective import Collective, check_sums
-from attractor.energy.tempered import as_number, check_not_negative, rounding, set_scale, set_tensor, total, within
+from attractor.energy.tempered import as_number, rounding, set_scale, set_tensor, total, within
 from attractor.read.similarity import widened
-from attractor.validation import check_count
+from attractor.validation import check_count, check_not_negative
 
 
 class Spherical(Collective):

@@ -61,10 +61,6 @@ def as_number(value: float | Tensor) -> float:
     return float(value.detach()) if isinstance(value, Tensor) else value
 
 
-def check_not_negative(name: str, value: float) -> float:
-    return 0.0 if value == 0 and not isinstance(value, bool) else check_positive(name, value)
-
-
 def total(terms: Tensor) -> Tensor:
     """The sum `(b,)` over all but the batch."""
     return terms.flatten(1).sum(-1)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from attractor.estimators.clam.descent import Descent
 from attractor.estimators.clam.start import STARTS
 from attractor.estimators.clam.training import Training
-from attractor.nn.clam.settings import check_fraction, resolved_beta, resolved_step_size
-from attractor.validation import check_count, check_positive
+from attractor.nn.clam.settings import resolved_beta, resolved_step_size
+from attractor.validation import check_count, check_fraction, check_positive
 
 FEW_FEATURES = 5
 """Below, one hidden feature is too much of a sample to be told by the others: `mask_fraction="auto"` hides none."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from attractor.estimators.sequential.strategy import Strategy, Training
+from attractor.validation import check_fraction
 
 
 class Buffered(Strategy):
@@ -57,14 +58,6 @@ class Buffered(Strategy):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(fraction={self.fraction:g}, {sum(self.sizes)} items kept)"
-
-
-def check_fraction(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not 0 < value <= 1:
-        raise ValueError(f"{name} must lie in (0, 1], got {value!r}")
-    return float(value)
 
 
 def check_entries(state: dict[str, Tensor], expected: set[str]) -> None:

@@ -18,9 +18,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from attractor.estimators.sequential.buffer import check_fraction
-from attractor.estimators.sequential.projection import check_not_negative
 from attractor.estimators.sequential.strategy import Gradients, Strategy, Training, check_stays_finite, evaluating, gradients_of
+from attractor.validation import check_fraction, check_not_negative
 
 DAMPING = 0.1
 """`xi` of SI: bounds the importance of a parameter that has hardly moved."""

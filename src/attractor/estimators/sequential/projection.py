@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attractor.estimators.sequential.buffer import Buffered
 from attractor.estimators.sequential.strategy import Gradients, Training, flatten, unflatten
-from attractor.validation import check_count, check_finite, check_floating, check_matrix
+from attractor.validation import check_count, check_finite, check_floating, check_matrix, check_not_negative
 
 
 class ConstrainedGradient(Buffered):
@@ -177,11 +177,3 @@ def feasible(matrix: Tensor, aim: Tensor, weights: Tensor, active: Tensor) -> Te
         active = active & (share > step)
         weights = torch.where(active, weights + step * (goal - weights), 0)
     return weights
-
-
-def check_not_negative(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
-    return float(value)

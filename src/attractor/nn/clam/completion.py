@@ -10,8 +10,8 @@ from torch import Tensor
 
 from attractor.nn.clam.dynamics import Landscape
 from attractor.nn.clam.loss import loss_by_overlaps, loss_by_states
-from attractor.nn.clam.settings import as_precise, check_fraction, check_mask, resolved_step_size
-from attractor.validation import check_count, check_finite, check_shape
+from attractor.nn.clam.settings import as_precise, check_mask, resolved_step_size
+from attractor.validation import check_count, check_finite, check_fraction, check_shape
 
 
 def hidden_count(dim: int, fraction: float) -> int:

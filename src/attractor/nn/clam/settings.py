@@ -39,14 +39,6 @@ def resolved_step_size(step_size: float | None, steps: int, spherical: bool) -> 
     return float(step_size)
 
 
-def check_fraction(name: str, value: float) -> float:
-    """A number above 0 and at most 1."""
-    check_positive(name, value)
-    if value > 1:
-        raise ValueError(f"{name} must be at most 1, got {value!r}")
-    return float(value)
-
-
 def check_mask(name: str, mask: Tensor, shape: tuple[int, ...]) -> None:
     """A Boolean tensor of that shape."""
     if not isinstance(mask, Tensor):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from attractor.nn.dense_classifier.checks import check_labels
-from attractor.validation import check_count, check_floating, check_positive, check_shape
+from attractor.validation import check_count, check_floating, check_positive, check_shape, check_share
 
 SMALLEST = 1e-30
 
@@ -68,7 +68,7 @@ class MemoryOptimizer(torch.optim.Optimizer):
         clip: largest absolute entry of a parameter.
 
     Raises:
-        ValueError: a setting out of its range.
+        TypeError, ValueError: no number, or a setting out of its range.
 
     Example:
         >>> memory = torch.nn.Parameter(torch.tensor([[0.5, 0.98]]))
@@ -117,5 +117,4 @@ class MemoryOptimizer(torch.optim.Optimizer):
 def check_settings(lr: float, momentum: float, clip: float) -> None:
     check_positive("lr", lr)
     check_positive("clip", clip)
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
+    check_share("momentum", momentum)
