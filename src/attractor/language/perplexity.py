@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any, Protocol
 
 import torch
@@ -280,8 +279,3 @@ def check_document(name: str, ids: Tensor, ways: Mapping[str, Way], window: int,
         needed = how.reach(len(ids), window)
         if context is not None and needed > context:
             raise ValueError(f"{way!r} needs {needed} positions for {name!r}, the model has {context}: leave it out, or read less")
-
-
-def mean_change(differences: Sequence[float]) -> float:
-    """The change of perplexity that mean differences of losses stand for, as a share: -0.3 for 30% less."""
-    return math.expm1(fmean(differences))
