@@ -179,7 +179,8 @@ class EnergyNetwork(nn.Module):
         connections: Sequence[Connection] | None = None,
     ) -> State:
         """`-dE_syn/dg_l` of each layer, or of those named in `only`; of all connections, or of some."""
-        wanted = self.neurons if only is None else only
+        # torch.compile of torch 2.6 traces no set of a ModuleDict
+        wanted = tuple(self.neurons.keys()) if only is None else only
         drives: State = {}
         for connection in self.connections if connections is None else connections:
             if not set(connection.ends) & set(wanted):
