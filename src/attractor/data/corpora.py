@@ -20,7 +20,7 @@ from attractor.data.wordnet import LETTERS, read_wordnet
 GENSIM = "test/test_data"
 WIKIPEDIA = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 LEE = "lee_background.cor"
-HOW = "it comes with gensim: pip install --no-deps gensim==4.4.0 (without its dependencies: only its files are read)"
+HOW = "it comes with gensim: pip install gensim==4.4.0"
 MAXIMUM_BYTES = 2**27
 """Most that a file may hold, unpacked."""
 LEAST_WORDS = 3
