@@ -18,8 +18,9 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from attractor.memory.base import BIPOLAR, IfPresent, Memory, register
+from attractor.memory.base import BIPOLAR, IfPresent, register
 from attractor.memory.capacity import CapacityEstimate, warn_over_capacity
+from attractor.memory.counting import CountingMemory, check_settings, refuse_items
 from attractor.memory.learning_rules import LearningRule, rule_from
 from attractor.memory.recall import Recall, Trace
 from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_shape
@@ -31,7 +32,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 @register("hopfield")
-class HopfieldMemory(Memory):
+class HopfieldMemory(CountingMemory):
     """A Hopfield network of binary units.
 
     It keeps couplings, not patterns: `Recall.index`, `score` and `margin` are None. The couplings are part of the `state_dict`.
@@ -54,8 +55,8 @@ class HopfieldMemory(Memory):
     """
 
     domain = BIPOLAR
+    settings = ("dim", "rule", "update", "dtype")
     learned: Tensor
-    counts: Tensor
 
     def __init__(self, dim: int, *, rule: LearningRule | str = "hebbian", update: Update = "asynchronous"):
         super().__init__()
@@ -65,17 +66,12 @@ class HopfieldMemory(Memory):
             raise ValueError(f"update must be 'asynchronous' or 'synchronous', got {update!r}")
         self.update: Update = update
         self.register_buffer("learned", torch.zeros(dim, dim))
-        # patterns stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
         self._warned_count = 0
 
     @property
     def couplings(self) -> Tensor:
         """`W (dim, dim)`, symmetric with a zero diagonal."""
         return self._bare_couplings() * self.rule.scale(self.dim)
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} patterns, dim={self.dim}, {self.rule!r}, update={self.update!r})"
@@ -101,18 +97,10 @@ class HopfieldMemory(Memory):
             TypeError, ValueError: wrong shape, dtype or entries, NaN or infinity, or an argument that does not apply; nothing is
                 stored then.
         """
-        for name, value in (("values", values), ("metadata", metadata)):
-            if value is not None:
-                raise TypeError(f"{name} must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present, values=values)
         learned = self.rule.learn(self._ready_for(patterns), patterns.detach())
-        first = int(self.counts[1])
-        self.learned = learned
-        self.counts = self.counts.to(patterns.device) + len(patterns)
-        return torch.arange(first, first + len(patterns), device=patterns.device)
+        self.learned, self.counts = learned, self.counts.to(learned.device)
+        return self._count_in(patterns)
 
     def forget(self, patterns: Tensor) -> None:
         """Take `patterns (n, dim)`, stored ones, out of the couplings again.
@@ -121,13 +109,11 @@ class HopfieldMemory(Memory):
             TypeError: the rule cannot be undone, or ids came instead of patterns.
             ValueError: wrong shape, dtype or entries, or more patterns than are stored; nothing is forgotten then.
         """
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._refuse_ids(patterns)
         learned = self.rule.unlearn(self._ready_for(patterns), patterns.detach())
-        if len(patterns) > len(self):
-            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
+        self._refuse_more_than_stored(patterns)
         self.learned = learned
-        self.counts = self.counts - torch.tensor([len(patterns), 0], device=self.counts.device)
+        self._count_out(patterns)
 
     def recall(
         self,
@@ -187,11 +173,11 @@ class HopfieldMemory(Memory):
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        expected = {"dim", "rule", "update", "dtype"}
-        if set(configuration) != expected or configuration["dtype"] not in DTYPES:
-            raise ValueError(f"configuration must hold {sorted(expected)} with a dtype of {sorted(DTYPES)}, got {configuration}")
+        dtype = check_settings(configuration, cls.settings)["dtype"]
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {sorted(DTYPES)}, got {dtype!r}")
         memory = cls(configuration["dim"], rule=rule_from(configuration["rule"]), update=configuration["update"])
-        return memory.to(DTYPES[configuration["dtype"]])
+        return memory.to(DTYPES[dtype])
 
     def _bare_couplings(self) -> Tensor:
         """The couplings without their scale: whole numbers for the Hebbian rule, whose fields are then exact."""

@@ -18,6 +18,7 @@ from attractor.memory.base import IfPresent, Memory, register
 from attractor.memory.consolidated.slots import Measure, Slots, check_measure
 from attractor.memory.consolidated.threshold import check_threshold
 from attractor.memory.consolidated.writing import WriteRule, write
+from attractor.memory.counting import check_settings, refuse_items
 from attractor.memory.recall import Recall
 from attractor.read.block import Block
 from attractor.read.fold import Read, ReadOut
@@ -34,7 +35,7 @@ from attractor.validation import (
     check_shape,
 )
 
-SETTINGS = {"dim", "slots", "threshold", "measure", "beta", "chunk"}
+SETTINGS = ("dim", "slots", "threshold", "measure", "beta", "chunk")
 SCORES_AT_ONCE = 2**22
 
 
@@ -147,12 +148,7 @@ class ConsolidatedMemory(Memory):
             TypeError, ValueError: wrong shape or entries, NaN or infinity, values missing or not wanted, another precision or
                 device than before, or an argument that does not apply; nothing is stored then.
         """
-        if metadata is not None:
-            raise TypeError(f"metadata must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: in a {type(self).__name__} what is present merges")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present)
         check_matrix("patterns", patterns, self.dim)
         held = self._held
         if held is not None:
@@ -223,9 +219,7 @@ class ConsolidatedMemory(Memory):
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != SETTINGS:
-            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
-        return cls(**configuration)
+        return cls(**check_settings(configuration, SETTINGS))
 
     def contents(self) -> dict[str, Tensor]:
         if self._held is None:

@@ -18,22 +18,22 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from attractor.memory.base import REAL, Domain, IfPresent, Memory, register
+from attractor.memory.base import REAL, Domain, IfPresent, register
 from attractor.memory.constraint.clusters import check_clusters, random_clusters, usual_count
 from attractor.memory.constraint.decoding import BitFlipping
 from attractor.memory.constraint.erasures import completed
 from attractor.memory.constraint.learning import LEARN, Constraints, Learn, learn_constraints, warn_of_unconstrained
 from attractor.memory.constraint.peeling import Graph, peel
+from attractor.memory.counting import CountingMemory, check_settings, refuse_items
 from attractor.memory.recall import Recall, Trace
 from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_shape, shorten
 
 EXACT = 2**53
 """Whole numbers below this are exact in double precision."""
-SETTINGS = {"dim", "clusters", "degree", "learn", "decoder", "limits", "seed"}
 
 
 @register("constraint")
-class ConstraintMemory(Memory):
+class ConstraintMemory(CountingMemory):
     """A memory of linear constraints, learned cluster by cluster.
 
     Patterns are whole numbers that lie in a subspace in each cluster: sums of few sources, such as `messages @ generator`. Other
@@ -69,9 +69,9 @@ class ConstraintMemory(Memory):
         True
     """
 
+    settings = ("dim", "clusters", "degree", "learn", "decoder", "limits", "seed")
     moments: Tensor
     sums: Tensor
-    counts: Tensor
 
     def __init__(
         self,
@@ -104,13 +104,8 @@ class ConstraintMemory(Memory):
         # whole numbers, so that sums are exact and patterns can be taken out again
         self.register_buffer("moments", torch.zeros(dim, dim, dtype=torch.int64))
         self.register_buffer("sums", torch.zeros(dim, dtype=torch.int64))
-        # patterns stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
         self._learned: tuple[Constraints, ...] | None = None
         self.register_load_state_dict_post_hook(unlearn)
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
 
     def __repr__(self) -> str:
         rows = "" if self._learned is None else f", {sum(len(one.rows) for one in self._learned)} constraints"
@@ -161,16 +156,9 @@ class ConstraintMemory(Memory):
         """
         if values is not None:
             raise TypeError(f"values must be None: a {type(self).__name__} stores them side by side with the patterns")
-        if metadata is not None:
-            raise TypeError(f"metadata must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present)
         self._add(patterns, 1)
-        first = int(self.counts[1])
-        self.counts += len(patterns)
-        return torch.arange(first, first + len(patterns), device=self.counts.device)
+        return self._count_in(patterns)
 
     def forget(self, patterns: Tensor) -> None:
         """Take `patterns (n, dim)`, stored ones, out of the moments again: exactly.
@@ -180,10 +168,9 @@ class ConstraintMemory(Memory):
             ValueError: wrong shape or entries, or patterns that cannot all be stored ones, as far as moments tell; nothing is
                 forgotten then.
         """
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._refuse_ids(patterns)
         self._add(patterns, -1)
-        self.counts[0] -= len(patterns)
+        self._count_out(patterns)
 
     @torch.no_grad()
     def recall(
@@ -233,14 +220,12 @@ class ConstraintMemory(Memory):
         return Recall(peeled.states.to(cues.dtype), None, None, None, everything, None, steps, peeled.satisfied, way)
 
     def configuration(self, folder: Path) -> dict[str, Any]:
-        settings = {name: getattr(self, name) for name in SETTINGS - {"clusters", "decoder", "limits"}}
+        settings = super().configuration(folder)
         return {**settings, "clusters": self._asked, "decoder": asdict(self.decoder), "limits": list(self.limits)}
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != SETTINGS:
-            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
-        low, high = configuration["limits"]
+        low, high = check_settings(configuration, cls.settings)["limits"]
         decoder = BitFlipping(**configuration["decoder"])
         return cls(**{**configuration, "decoder": decoder, "limits": (low, high)})
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from attractor.memory.base import Domain, IfPresent, register
+from attractor.memory.counting import refuse_items
 from attractor.memory.entropic.codes import codes_of
-from attractor.memory.entropic.counting import CountingMemory
 from attractor.memory.entropic.recognition import Recognition
 from attractor.memory.entropic.registers import EntropicRegisters, Retrieval, Settings
+from attractor.memory.entropic.table import TableMemory
 from attractor.memory.recall import Recall, Trace
 from attractor.validation import check_count, check_floating, check_shape
 
@@ -24,7 +25,7 @@ NUMBERS_PER_BATCH = 2**23
 
 
 @register("entropic")
-class EntropicMemory(CountingMemory):
+class EntropicMemory(TableMemory):
     """The entropic associative memory, with weights.
 
     Patterns are whole numbers from 0 to `m - 1`. Real ones come through an encoder: `Encoded(EntropicMemory(784, 16),
@@ -96,9 +97,9 @@ class EntropicMemory(CountingMemory):
         """
         if values is not None:
             raise TypeError(f"values must be None: a {type(self).__name__} recalls patterns; EntropicRelation stores pairs")
-        self._refuse_items(metadata, if_present)
+        refuse_items(self, metadata, if_present)
         self.registers.register(codes_of("patterns", patterns, self.domain, self.dim, known))
-        return self._numbers(len(patterns))
+        return self._count_in(patterns)
 
     def forget(self, patterns: Tensor, *, known: Tensor | None = None) -> None:
         """Take `patterns (b, n)`, stored ones, out of the table again: exactly, as long as no weight of theirs is at the cap.
@@ -107,10 +108,11 @@ class EntropicMemory(CountingMemory):
             TypeError: ids came instead of patterns.
             ValueError: wrong shape or entries, patterns that are not stored, or cells at the cap; nothing is forgotten then.
         """
-        self._check_stored(patterns)
+        self._refuse_ids(patterns)
         codes = codes_of("patterns", patterns, self.domain, self.dim, known)
+        self._refuse_more_than_stored(patterns)
         self.registers.unregister(codes)
-        self.counts[0] -= len(patterns)
+        self._count_out(patterns)
 
     @torch.no_grad()
     def recall(

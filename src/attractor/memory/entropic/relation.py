@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 
 from attractor.memory.base import Domain, IfPresent, register
+from attractor.memory.counting import refuse_items
 from attractor.memory.entropic.codes import check_codes, codes_of
-from attractor.memory.entropic.counting import CountingMemory
 from attractor.memory.entropic.projection import Method, Projector, check_method, choose
 from attractor.memory.entropic.recognition import Recognition, column_means
 from attractor.memory.entropic.registers import EntropicRegisters, Thresholds
+from attractor.memory.entropic.table import TableMemory
 from attractor.memory.recall import Recall
 from attractor.validation import check_count
 
@@ -30,7 +31,7 @@ NUMBERS_AT_ONCE = 2**22
 
 
 @register("entropic_relation")
-class EntropicRelation(CountingMemory):
+class EntropicRelation(TableMemory):
     """Objects stored as values under other objects, all in one table of `n p m q` weights.
 
     As `EntropicMemory` it keeps counts: `Recall.index`, `score` and `margin` are None, there is no energy, and `accepted` says what
@@ -104,10 +105,10 @@ class EntropicRelation(CountingMemory):
         Raises:
             TypeError, ValueError: wrong shape or entries, or an argument that does not apply; nothing is stored then.
         """
-        self._refuse_items(metadata, if_present)
+        refuse_items(self, metadata, if_present)
         for some in self._pairs(*self._check_pairs(patterns, values)):
             self.registers.register(some)
-        return self._numbers(len(patterns))
+        return self._count_in(patterns)
 
     def forget(self, patterns: Tensor, values: Tensor | None = None) -> None:
         """Take stored pairs out again: exactly, as long as no weight of theirs is at the cap.
@@ -116,11 +117,12 @@ class EntropicRelation(CountingMemory):
             TypeError, ValueError: wrong shape or entries, pairs that are not stored, or cells at the cap; nothing is forgotten
                 then.
         """
-        self._check_stored(patterns)
+        self._refuse_ids(patterns)
         codes, answers = self._check_pairs(patterns, values)
+        self._refuse_more_than_stored(patterns)
         # all at once, so that a refusal leaves the table as it was
         self.registers.unregister(torch.cat(list(self._pairs(codes, answers))))
-        self.counts[0] -= len(patterns)
+        self._count_out(patterns)
 
     @torch.no_grad()
     def recall(

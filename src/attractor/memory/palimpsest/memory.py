@@ -15,7 +15,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from attractor.memory.base import Domain, IfPresent, Memory, register
+from attractor.memory.base import Domain, IfPresent, register
+from attractor.memory.counting import CountingMemory, check_settings, refuse_items
 from attractor.memory.palimpsest.additive import Additive
 from attractor.memory.palimpsest.bounded import Cascade, MarkovSynapse
 from attractor.memory.palimpsest.plasticity import Plasticity
@@ -28,7 +29,6 @@ from attractor.memory.recall import Trace
 from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_number, check_shape
 
 KINDS: dict[str, type[Plasticity]] = {"additive": Additive, "cascade": Cascade, "markov": MarkovSynapse}
-SETTINGS = {"dim", "plasticity", "f", "flip_rate", "retrieval", "correlated", "recency", "beta", "seed", "betas"}
 FULL, HALF, LIGHT_LOAD = 1.0, 0.5, 0.1
 MOST_OVERLAP = 3.0
 """Mean square overlap of patterns, in that of random ones, up to which they count as random."""
@@ -36,7 +36,7 @@ NEXT_SEED = 1_000_003
 
 
 @register("palimpsest")
-class PalimpsestMemory(Memory):
+class PalimpsestMemory(CountingMemory):
     """A memory in which new patterns write over old ones.
 
     It is made for random patterns of independent neurons, `f` of them active. It keeps weights, not patterns: `Recall.index`,
@@ -74,8 +74,8 @@ class PalimpsestMemory(Memory):
     """
 
     domain = Domain("levels", 2)
+    settings = ("dim", "plasticity", "f", "flip_rate", "retrieval", "correlated", "recency", "beta", "seed", "betas")
     synapses: Tensor
-    counts: Tensor
 
     def __init__(
         self,
@@ -108,11 +108,6 @@ class PalimpsestMemory(Memory):
         self.seed = check_count("seed", seed, least=0)
         self.betas: list[float] = []
         self.register_buffer("synapses", self.plasticity.initial((dim, dim), self.f, self.seed))
-        # patterns stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} patterns, dim={self.dim}, {self.plasticity!r}, f={self.f}, {self.retrieval!r})"
@@ -142,21 +137,13 @@ class PalimpsestMemory(Memory):
         Raises:
             TypeError, ValueError: wrong shape, dtype or entries, or an argument that does not apply; nothing is stored then.
         """
-        for name, value in (("values", values), ("metadata", metadata)):
-            if value is not None:
-                raise TypeError(f"{name} must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present, values=values)
         check_matrix("patterns", patterns, self.dim)
         self.domain.check("patterns", patterns)
         first = int(self.counts[1])
-        numbers = range(first, first + len(patterns))
-        seeds = [(self.seed + 1) * NEXT_SEED + number for number in numbers]
+        seeds = [(self.seed + 1) * NEXT_SEED + number for number in range(first, first + len(patterns))]
         self.synapses = self.plasticity.write(self.synapses, patterns.detach(), self.f, seeds)
-        self.counts = self.counts + len(patterns)
-        return torch.tensor(numbers, device=patterns.device)
+        return self._count_in(patterns)
 
     def forget(self, patterns: Tensor) -> None:
         """Take `patterns (n, dim)`, stored ones, out again: for additive rules without decay. Others forget by themselves.
@@ -167,14 +154,12 @@ class PalimpsestMemory(Memory):
         """
         if not self.plasticity.undoable:
             raise TypeError(f"{self.plasticity!r} forgets by itself: what is written over cannot be taken out")
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._refuse_ids(patterns)
         check_matrix("patterns", patterns, self.dim)
         self.domain.check("patterns", patterns)
-        if len(patterns) > len(self):
-            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
+        self._refuse_more_than_stored(patterns)
         self.synapses = self.plasticity.undo(self.synapses, patterns.detach(), self.f)
-        self.counts = self.counts - torch.tensor([len(patterns), 0], device=self.counts.device)
+        self._count_out(patterns)
 
     @torch.no_grad()
     def recall(
@@ -267,14 +252,11 @@ class PalimpsestMemory(Memory):
         return self.betas
 
     def configuration(self, folder: Path) -> dict[str, Any]:
-        settings = {name: getattr(self, name) for name in SETTINGS}
-        return {**settings, "plasticity": self.plasticity.configuration()}
+        return {**super().configuration(folder), "plasticity": self.plasticity.configuration()}
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != SETTINGS:
-            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
-        settings = dict(configuration)
+        settings = dict(check_settings(configuration, cls.settings))
         betas, rule = settings.pop("betas"), settings.pop("plasticity")
         memory = cls(**settings, plasticity=KINDS[rule["kind"]].from_configuration(rule))
         memory.betas = [float(beta) for beta in betas]

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attractor.memory.base import IfPresent, Memory
+from attractor.memory.base import IfPresent
+from attractor.memory.counting import CountingMemory, refuse_items
 from attractor.memory.random_features.checks import check_reach, checked_center, warn_of_heavy_tails
 from attractor.memory.random_features.feature_maps import FeatureMap
 from attractor.memory.random_features.features import VECTORS_AT_ONCE, RandomFeatures
@@ -20,7 +21,7 @@ from attractor.validation import check_matrix
 DTYPES = (torch.float32, torch.float64)
 
 
-class SummedMemory(Memory):
+class SummedMemory(CountingMemory):
     """The storing half of `RandomFeatureMemory`.
 
     Args:
@@ -39,7 +40,6 @@ class SummedMemory(Memory):
     moments: Tensor
     weight: Tensor
     longest: Tensor
-    counts: Tensor
 
     def __init__(self, features: RandomFeatures, beta: float, similarity: Compared, center: Tensor | bool):
         super().__init__()
@@ -54,16 +54,11 @@ class SummedMemory(Memory):
         self.register_buffer("moments", nothing.moments)
         self.register_buffer("weight", nothing.weight)
         self.register_buffer("longest", nothing.longest)
-        # patterns stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
 
     @property
     def map(self) -> FeatureMap:
         """The map of the features."""
         return self.features.feature_map
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
 
     @torch.no_grad()
     def store(
@@ -87,13 +82,7 @@ class SummedMemory(Memory):
             TypeError, ValueError: wrong shape or dtype, NaN or infinity, patterns too long for positive features, or an argument
                 that does not apply; nothing is stored then.
         """
-        for name, value in (("values", values), ("metadata", metadata)):
-            if value is not None:
-                raise TypeError(f"{name} must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present, values=values)
         self._check_patterns(patterns)
         before, center = self._stored().copy_to(patterns.device), self.center.to(patterns.device)
         if before.empty and self.centers_on_first:
@@ -120,11 +109,9 @@ class SummedMemory(Memory):
             ValueError: wrong shape or dtype, NaN or infinity, more patterns than are stored, as many as are stored but others, or
                 patterns whose weight is so large that those left would be lost in their rounding; nothing is forgotten then.
         """
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._refuse_ids(patterns)
         self._check_patterns(patterns)
-        if len(patterns) > len(self):
-            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
+        self._refuse_more_than_stored(patterns)
         geometry = self._geometry(self.center)
         check_reach("patterns", patterns, geometry)
         rounding = torch.finfo(patterns.dtype).eps * geometry.spread(patterns, self.log_scale)

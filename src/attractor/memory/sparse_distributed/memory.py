@@ -15,18 +15,18 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from attractor.memory.base import BIPOLAR, IfPresent, Memory, register
+from attractor.memory.base import BIPOLAR, IfPresent, register
+from attractor.memory.counting import CountingMemory, check_settings, refuse_items
 from attractor.memory.recall import Recall, Trace
 from attractor.memory.sparse_distributed.locations import active_blocks, check_held, read, sums
 from attractor.memory.sparse_distributed.radius import radii_for, radius_for
 from attractor.validation import check_count, check_finite, check_floating, check_known, check_matrix, check_positive, check_shape
 
 NUMBERS_PER_BATCH = 2**21
-SETTINGS = {"dim", "locations", "activation", "value_dim", "bound"}
 
 
 @register("sparse_distributed")
-class SparseDistributedMemory(Memory):
+class SparseDistributedMemory(CountingMemory):
     """Kanerva's sparse distributed memory.
 
     It keeps sums, not patterns: `Recall.index`, `score` and `margin` are None. Addresses and counters are part of the `state_dict`.
@@ -61,9 +61,9 @@ class SparseDistributedMemory(Memory):
     """
 
     domain = BIPOLAR
+    settings = ("dim", "locations", "activation", "value_dim", "bound")
     addresses: Tensor
     counters: Tensor
-    counts: Tensor
 
     def __init__(
         self,
@@ -85,11 +85,6 @@ class SparseDistributedMemory(Memory):
         addresses = torch.randint(0, 2, (locations, dim), generator=generator, dtype=torch.int8) * 2 - 1
         self.register_buffer("addresses", addresses)
         self.register_buffer("counters", torch.zeros(locations, value_dim or dim, dtype=torch.int32))
-        # patterns stored minus forgotten, and ids given out so far
-        self.register_buffer("counts", torch.zeros(2, dtype=torch.int64))
-
-    def __len__(self) -> int:
-        return int(self.counts[0])
 
     def __repr__(self) -> str:
         values = "" if self.value_dim is None else f", value_dim={self.value_dim}"
@@ -122,16 +117,9 @@ class SparseDistributedMemory(Memory):
             TypeError, ValueError: wrong shape or entries, NaN or infinity, values missing or not wanted, or an argument that does
                 not apply; nothing is stored then.
         """
-        if metadata is not None:
-            raise TypeError(f"metadata must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present)
         self._write(patterns, self._check_values(patterns, values))
-        first = int(self.counts[1])
-        self.counts += len(patterns)
-        return torch.arange(first, first + len(patterns), device=self.counts.device)
+        return self._count_in(patterns)
 
     def forget(self, patterns: Tensor, values: Tensor | None = None) -> None:
         """Take `patterns (n, dim)`, stored ones, and the values stored under them, out of the counters again: exactly.
@@ -140,15 +128,13 @@ class SparseDistributedMemory(Memory):
             TypeError: the counters have a bound, or ids came instead of patterns.
             ValueError: wrong shape or entries, or more patterns than are stored; nothing is forgotten then.
         """
-        if isinstance(patterns, Tensor) and not patterns.is_floating_point():
-            raise TypeError(f"patterns must be the stored patterns, got {patterns.dtype}: a {type(self).__name__} keeps no ids")
+        self._refuse_ids(patterns)
         if self.bound is not None:
             raise TypeError(f"patterns cannot be forgotten by counters with a bound, {self.bound}: what it cut off is lost")
         values = self._check_values(patterns, values)
-        if len(patterns) > len(self):
-            raise ValueError(f"patterns must be stored ones, got {len(patterns)} while {len(self)} are stored")
+        self._refuse_more_than_stored(patterns)
         self._write(patterns, -values)
-        self.counts[0] -= len(patterns)
+        self._count_out(patterns)
 
     @torch.no_grad()
     def recall(
@@ -213,13 +199,9 @@ class SparseDistributedMemory(Memory):
             states.append(torch.where(found.accepted[:, None], found.patterns, states[-1]))
         return torch.stack(states[1:], 1)
 
-    def configuration(self, folder: Path) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in SETTINGS}
-
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != SETTINGS:
-            raise ValueError(f"configuration must hold {sorted(SETTINGS)}, got {sorted(configuration)}")
+        check_settings(configuration, cls.settings)
         locations, dim = check_count("locations", configuration["locations"]), check_count("dim", configuration["dim"])
         width = check_count("value_dim", configuration["value_dim"] or dim)
         check_held(folder, locations, dim, width)

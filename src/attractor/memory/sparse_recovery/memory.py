@@ -17,6 +17,7 @@ from torch import Tensor
 
 from attractor.errors import CapacityWarning
 from attractor.memory.base import IfPresent, Memory, register
+from attractor.memory.counting import check_settings, refuse_items
 from attractor.memory.recall import Recall
 from attractor.memory.sparse_recovery.decoders import (
     BasisPursuit,
@@ -144,12 +145,7 @@ class SparseRecoveryMemory(Memory):
         """
         if values is not None:
             raise TypeError(f"values must be None: a {type(self).__name__} recalls patterns; store both side by side")
-        if metadata is not None:
-            raise TypeError(f"metadata must be None: a {type(self).__name__} keeps no items; use a DenseMemory")
-        if if_present in ("skip", "raise"):
-            raise TypeError(f"if_present must be 'add', got {if_present!r}: a {type(self).__name__} cannot tell what is stored")
-        if if_present != "add":
-            raise ValueError(f"if_present must be 'add', got {if_present!r}")
+        refuse_items(self, metadata, if_present)
         check_matrix("patterns", patterns, self.dim)
         if patterns.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"patterns must be of single or double precision, got {patterns.dtype}; convert with patterns.float()")
@@ -210,8 +206,7 @@ class SparseRecoveryMemory(Memory):
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any], folder: Path) -> Self:
-        if set(configuration) != {"dim", "decoder", "learning", "stored"}:
-            raise ValueError(f"configuration must hold decoder, dim, learning and stored, got {sorted(configuration)}")
+        check_settings(configuration, ("dim", "decoder", "learning", "stored"))
         decoder, learning = (dict(configuration[part]) for part in ("decoder", "learning"))
         memory = cls(
             configuration["dim"],
