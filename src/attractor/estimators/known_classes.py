@@ -23,9 +23,9 @@ def known_classes(learned: np.ndarray | None, classes: Any, y: np.ndarray) -> np
         >>> known_classes(None, ["b", "a"], np.array(["b"])).tolist()
         ['a', 'b']
     """
-    if learned is None and classes is None:
+    known: np.ndarray | None = learned if classes is None else unique_labels(classes)
+    if known is None:
         raise ValueError("classes must be given in the first call of partial_fit, got None")
-    known: np.ndarray = learned if classes is None else unique_labels(classes)
     if learned is not None and not np.array_equal(known, learned):
         raise ValueError(f"classes must be those of the first call, {learned.tolist()}, got {known.tolist()}")
     strange = np.setdiff1d(y, known)
