@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from attractor.data.damage import Corruption, Damage, Shape, check_amount, needed_shape
+from attractor.data.damage import Corruption, Damage, Shape, needed_shape
+from attractor.validation import check_not_negative
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Blur(Corruption):
     sigma: float
 
     def __post_init__(self) -> None:
-        check_amount("sigma", self.sigma)
+        check_not_negative("sigma", self.sigma)
 
     @property
     def name(self) -> str:

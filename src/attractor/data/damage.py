@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from attractor.validation import check_matrix
+from attractor.validation import check_matrix, check_not_negative
 
 Shape = tuple[int, int, int]
 
@@ -77,7 +77,7 @@ class GaussianNoise(Corruption):
     sd: float
 
     def __post_init__(self) -> None:
-        check_amount("sd", self.sd)
+        check_not_negative("sd", self.sd)
 
     @property
     def name(self) -> str:
@@ -89,7 +89,34 @@ class GaussianNoise(Corruption):
 
 
 @dataclass(frozen=True)
-class SaltAndPepper(Corruption):
+class ScatteredDamage(Corruption):
+    """Base of what changes exactly `round(fraction * d)` random entries of each row within the data's range.
+
+    A subclass gives `name` and `_hit`.
+    """
+
+    fraction: float
+    _: KW_ONLY
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        check_fraction("fraction", self.fraction)
+        check_ends(self.low, self.high)
+
+    def _apply(self, patterns: Tensor, shape: Shape | None, generator: torch.Generator) -> Damage:
+        low, high = data_range(patterns, self.low, self.high)
+        b, d = patterns.shape
+        hit = random_subset(b, d, round(self.fraction * d), generator).to(patterns.device)
+        return Damage(torch.where(hit, self._hit(patterns, low, high, generator), patterns), None)
+
+    @abstractmethod
+    def _hit(self, patterns: Tensor, low: Tensor, high: Tensor, generator: torch.Generator) -> Tensor:
+        """What the entries of `patterns` become where they are hit."""
+
+
+@dataclass(frozen=True)
+class SaltAndPepper(ScatteredDamage):
     """Sets exactly `round(fraction * d)` random entries of each row to one end of the data's range or the other.
 
     The ends are `low` and `high`; without them, 0 and 1 for data in [0, 1] and -1 and 1 for bipolar data.
@@ -103,29 +130,16 @@ class SaltAndPepper(Corruption):
         [0.0, 1.0]
     """
 
-    fraction: float
-    _: KW_ONLY
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        check_fraction("fraction", self.fraction)
-        check_ends(self.low, self.high)
-
     @property
     def name(self) -> str:
         return f"{percent(self.fraction)} salt and pepper"
 
-    def _apply(self, patterns: Tensor, shape: Shape | None, generator: torch.Generator) -> Damage:
-        low, high = data_range(patterns, self.low, self.high)
-        b, d = patterns.shape
-        hit = random_subset(b, d, round(self.fraction * d), generator).to(patterns.device)
-        salt = uniform((b, d), generator).to(patterns.device) < 0.5
-        return Damage(torch.where(hit, torch.where(salt, high, low), patterns), None)
+    def _hit(self, patterns: Tensor, low: Tensor, high: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.where(uniform(tuple(patterns.shape), generator).to(patterns.device) < 0.5, high, low)
 
 
 @dataclass(frozen=True)
-class BitFlip(Corruption):
+class BitFlip(ScatteredDamage):
     """Mirrors exactly `round(fraction * d)` random entries of each row in the data's range: `x -> low + high - x`.
 
     Without `low` and `high` the range is read off the batch: data in [0, 1] becomes `1 - x`, data of -1 and 1 changes
@@ -140,24 +154,12 @@ class BitFlip(Corruption):
         [[1.0, 1.0, 1.0, 1.0]]
     """
 
-    fraction: float
-    _: KW_ONLY
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        check_fraction("fraction", self.fraction)
-        check_ends(self.low, self.high)
-
     @property
     def name(self) -> str:
         return f"{percent(self.fraction)} flips"
 
-    def _apply(self, patterns: Tensor, shape: Shape | None, generator: torch.Generator) -> Damage:
-        low, high = data_range(patterns, self.low, self.high)
-        b, d = patterns.shape
-        hit = random_subset(b, d, round(self.fraction * d), generator).to(patterns.device)
-        return Damage(torch.where(hit, low + high - patterns, patterns), None)
+    def _hit(self, patterns: Tensor, low: Tensor, high: Tensor, generator: torch.Generator) -> Tensor:
+        return low + high - patterns
 
 
 @dataclass(frozen=True)
@@ -264,11 +266,6 @@ def check_fraction(name: str, value: float) -> None:
 def check_ends(low: float | None, high: float | None) -> None:
     if (low is None) != (high is None) or (low is not None and high is not None and not low < high):
         raise ValueError(f"low and high must be given together, low below high; got low={low}, high={high}")
-
-
-def check_amount(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
 
 
 def percent(fraction: float) -> str:
