@@ -28,9 +28,10 @@ def test_linear_is_the_product_with_the_transpose(library, rows, dtype):
     wanted = torch.einsum("bn,mn->bm", left.double(), right.double()).to(dtype)
     torch.testing.assert_close(products.linear(left, right), wanted)
     torch.testing.assert_close(products.linear(left.T.contiguous().T, right.T.contiguous().T), wanted)
-    given = torch.ones(rows, 3, dtype=dtype)
-    assert products.subtract_linear_(given, left, right) is given
-    torch.testing.assert_close(given, 1 - wanted)
+    given, bias = torch.ones(rows, 3, dtype=dtype), torch.arange(3, dtype=dtype)
+    torch.testing.assert_close(products.subtract_linear(given, left, right), 1 - wanted)
+    torch.testing.assert_close(products.subtract_linear(given, left, right, bias), 1 - wanted - bias)
+    assert bool((given == 1).all())
 
 
 def test_linear_has_gradients(library):

@@ -35,11 +35,11 @@ def linear(rows: Tensor, weight: Tensor) -> Tensor:
     return rows @ weight.T
 
 
-def subtract_linear_(given: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
-    """`given (b, m)` less `linear(rows, weight)`, in place."""
+def subtract_linear(given: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`given (b, m)` less `linear(rows, weight)`, and less `bias (m,)`."""
     if suits_onednn(rows, weight):
-        return given.sub_(linear(rows, weight))
-    return given.addmm_(rows, weight.T, alpha=-1)
+        return torch.ops.mkldnn._linear_pointwise.binary(rows, given, weight, bias, "sub").neg_()
+    return torch.addmm(given if bias is None else given - bias, rows, weight.T, alpha=-1)
 
 
 def suits_onednn(rows: Tensor, weight: Tensor) -> bool:

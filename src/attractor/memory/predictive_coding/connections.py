@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d
 from torch.nn.grad import conv2d_weight
 
-from attractor.products import linear, subtract_linear_
+from attractor.products import linear, subtract_linear
 from attractor.validation import check_count
 
 
@@ -37,9 +37,10 @@ class Connection(ABC):
     def predict(self, weight: Tensor, activity: Tensor) -> Tensor:
         """The layer below `(N, below)` from `activity (N, above)`."""
 
-    def subtract_(self, given: Tensor, weight: Tensor, activity: Tensor) -> Tensor:
-        """`given (N, below)` less the prediction, in place."""
-        return given.sub_(self.predict(weight, activity))
+    def subtract(self, given: Tensor, weight: Tensor, activity: Tensor, bias: Tensor | None) -> Tensor:
+        """`given (N, below)` less the prediction, and less `bias (below,)`."""
+        rest = given - self.predict(weight, activity)
+        return rest if bias is None else rest.sub_(bias)
 
     @abstractmethod
     def feedback(self, weight: Tensor, errors: Tensor) -> Tensor:
@@ -64,8 +65,8 @@ class Dense(Connection):
     def predict(self, weight: Tensor, activity: Tensor) -> Tensor:
         return linear(activity, weight)
 
-    def subtract_(self, given: Tensor, weight: Tensor, activity: Tensor) -> Tensor:
-        return subtract_linear_(given, activity, weight)
+    def subtract(self, given: Tensor, weight: Tensor, activity: Tensor, bias: Tensor | None) -> Tensor:
+        return subtract_linear(given, activity, weight, bias)
 
     def feedback(self, weight: Tensor, errors: Tensor) -> Tensor:
         return linear(errors, weight.T)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from attractor.memory.predictive_coding.held import HeldSenses, hold
 from attractor.memory.predictive_coding.network import Curvature, Errors, PredictiveNetwork
 from attractor.validation import check_count, check_positive, finite
 
@@ -69,11 +70,13 @@ class Evidence(NamedTuple):
         senses: `(N, n_0)`.
         precision: what broadcasts to `(N, n_0)`, 0 where a sense is missing; None for the network's.
         moves: `(N, n_0)`, 1 where a sense follows its prediction and 0 where it is held; None to hold all of them.
+        held: the same from above, which saves time in many steps; None to ask the senses in each.
     """
 
     senses: Tensor
     precision: Tensor | None = None
     moves: Tensor | None = None
+    held: HeldSenses | None = None
 
 
 def infer(network: PredictiveNetwork, curvature: Curvature, evidence: Evidence, latents: list[Tensor], how: Inference) -> Inferred:
@@ -104,6 +107,8 @@ def descend(
     """The state after all steps, and the one before the last."""
     bound = curvature.bound(evidence.moves is not None, evidence.precision)
     gamma = (1 / bound if how.gamma == "auto" else torch.full_like(bound, how.gamma)).to(evidence.senses)
+    if evidence.moves is None and how.way != "monotone":  # which needs the energy, and so the senses, at each step
+        evidence = evidence._replace(held=hold(network, evidence.senses, evidence.precision, how.steps))
     walk = {"accelerated": accelerated, "plain": plain, "monotone": monotone}[how.way]
     return walk(network, evidence, (evidence.senses, latents), gamma, how.steps)
 
@@ -111,8 +116,11 @@ def descend(
 def descended(network: PredictiveNetwork, evidence: Evidence, state: State, gamma: Tensor) -> State:
     """The state after one gradient step; `gamma` is a number or one of each row, `(N, 1)`."""
     senses, latents = state
-    errors = network.errors(senses, latents, evidence.precision)
-    gradients = network.latent_gradients(latents, errors)
+    if evidence.held is not None:
+        gradients = network.gradients_above(latents, evidence.held.seen)
+    else:
+        errors = network.errors(senses, latents, evidence.precision)
+        gradients = network.latent_gradients(latents, errors)
     moved = [torch.addcmul(layer, gradient, gamma, value=-1) for layer, gradient in zip(latents, gradients, strict=True)]
     if evidence.moves is not None:
         senses = senses - gamma * evidence.moves * errors.weighted[0]

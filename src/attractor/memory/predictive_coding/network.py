@@ -9,7 +9,7 @@ predicted by the memory vector, `mu^L = b`, and the energy is that of the predic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -137,23 +137,42 @@ class PredictiveNetwork(nn.Module):
             precision: of the senses, anything that broadcasts to `(N, n_0)`: 0 where a sense is missing. Default: the network's.
         """
         activities = [self.activation(layer) for layer in latents]
-        below = [senses, *latents]
-        plain = []
-        for level, connection in enumerate(self.connections):
-            given = below[level] - self.biases[level] if self.bias else below[level].clone()
-            plain.append(connection.subtract_(given, self.weights[level], activities[level]))
-        plain.append(below[-1] - self.memory_vector)
-        weighted = [(self.sensory_precision if precision is None else precision) * plain[0]]
-        weighted += [one if pi == 1 else pi * one for one, pi in zip(plain[1:], self.precisions, strict=True)]
+        plain = [self._error(0, senses, activities[0]), *self.hidden_errors(latents, activities)]
+        weighted = [(self.sensory_precision if precision is None else precision) * plain[0], *self._weighted(plain[1:])]
         return Errors(plain, weighted, activities)
+
+    def hidden_errors(self, latents: Sequence[Tensor], activities: Sequence[Tensor]) -> list[Tensor]:
+        """`e^1..e^L`, which need no senses."""
+        below = [self._error(level, latents[level - 1], activities[level]) for level in range(1, self.depth)]
+        return [*below, latents[-1] - self.memory_vector]
 
     def latent_gradients(self, latents: Sequence[Tensor], errors: Errors) -> list[Tensor]:
         """`dE/dx^l` for `l = 1..L`; for the senses it is `errors.weighted[0]`."""
+        seen = self.connections[0].feedback(self.weights[0], errors.weighted[0])
+        return self._latent_gradients(latents, errors.activities, errors.weighted[1:], seen)
+
+    def gradients_above(self, latents: Sequence[Tensor], seen: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """The same, where `seen` gives the weighted errors of the senses from above, of `f(x^1)`."""
+        activities = [self.activation(layer) for layer in latents]
+        weighted = self._weighted(self.hidden_errors(latents, activities))
+        return self._latent_gradients(latents, activities, weighted, seen(activities[0]))
+
+    def _error(self, level: int, given: Tensor, activity: Tensor) -> Tensor:
+        bias = self.biases[level] if self.bias else None
+        return self.connections[level].subtract(given, self.weights[level], activity, bias)
+
+    def _weighted(self, hidden: Sequence[Tensor]) -> list[Tensor]:
+        return [one if pi == 1 else pi * one for one, pi in zip(hidden, self.precisions, strict=True)]
+
+    def _latent_gradients(
+        self, latents: Sequence[Tensor], activities: Sequence[Tensor], weighted: Sequence[Tensor], seen: Tensor
+    ) -> list[Tensor]:
+        """From the weighted errors of the hidden layers, and what the first of them has `seen` of those of the senses."""
         gradients = []
-        for level, connection in enumerate(self.connections):
-            seen = connection.feedback(self.weights[level], errors.weighted[level])
-            pulled = self.activation.pulled(seen, latents[level], errors.activities[level])
-            gradients.append(errors.weighted[level + 1] - pulled)
+        for level, error in enumerate(weighted):
+            if level:
+                seen = self.connections[level].feedback(self.weights[level], weighted[level - 1])
+            gradients.append(error - self.activation.pulled(seen, latents[level], activities[level]))
         return gradients
 
     def assign_gradients(self, errors: Errors) -> None:
