@@ -68,6 +68,18 @@ def test_what_is_sent_is_what_the_damage_says(stored):
     assert 0.35 < (noisy - pattern).std() < 0.65 and abs((noisy - pattern).mean()) < 0.25
 
 
+def test_what_the_memory_is_told_to_be_missing_is_tinted(stored):
+    page = stored
+    page.select_option("#hidden", "upper")
+    assert bright(page, "#canvas") == [0] * 3
+    page.check("#told")
+    red, _, blue = bright(page, "#canvas")
+    assert blue > red + 30
+    page.select_option("#hidden", "lower")
+    red, green, blue = bright(page, "#canvas")
+    assert red == green == blue
+
+
 def test_an_answer_is_shown_as_it_came(stored):
     page = stored
     frames = packed(*[level for level in (10, 60, 110, 160) for _ in range(64)])
