@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from attractor.dynamics.diffusion.model import (
+    Denoising,
     Noise,
     ScoreModel,
     check_energies,
     check_samples,
     gradient_step,
-    no_density,
     noise_per_sample,
 )
 from attractor.errors import NotConvergedWarning
@@ -25,10 +25,11 @@ NODES = 16
 MOST_PANELS = 2048
 
 
-class EnergyScore:
+class EnergyScore(Denoising):
     """An energy of states as a score model: `score = -grad E / sigma^2`, `D = x - grad E` whatever the noise.
 
     An associative memory has one energy where a diffusion model has one for each noise level, so `sigma` only scales the score.
+    At one temperature it is no normalised density at every noise.
     """
 
     def __init__(self, energy: Callable[[Tensor], Tensor], event: tuple[int, ...]):
@@ -46,18 +47,6 @@ class EnergyScore:
     def denoise(self, x: Tensor, sigma: Noise) -> Tensor:
         """`x - grad E`: one gradient step of size 1."""
         return gradient_step(lambda state: self.energy(state, sigma), x)
-
-    def score(self, x: Tensor, sigma: Noise) -> Tensor:
-        """`-grad E / sigma^2`."""
-        return ((self.denoise(x, sigma) - x) / noise_per_sample(x, sigma, self.event) ** 2).to(x.dtype)
-
-    def log_prob(self, x: Tensor, sigma: Noise) -> Tensor:
-        """Refused: an energy at one temperature is no normalised density at every noise.
-
-        Raises:
-            ValueError: always; `ode_log_prob` integrates the density along the probability-flow ODE.
-        """
-        raise no_density(self)
 
 
 def as_score(energy: Callable[[Tensor], Tensor], event: tuple[int, ...]) -> EnergyScore:

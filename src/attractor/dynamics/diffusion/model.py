@@ -8,6 +8,7 @@ noise, velocity `alpha eps - sigma xi` and score are one another's affine functi
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Literal, Protocol, get_args
 
@@ -34,6 +35,34 @@ class ScoreModel(Protocol):
 
     def score(self, x: Tensor, sigma: Noise) -> Tensor:
         """`grad log p_sigma(x)`, of the shape of `x`."""
+
+
+class Denoising(ABC):
+    """A score model that is given by its denoiser and knows no density.
+
+    Attributes:
+        event: shape of one sample.
+    """
+
+    event: tuple[int, ...]
+
+    @abstractmethod
+    def denoise(self, x: Tensor, sigma: Noise) -> Tensor:
+        """The clean data expected behind `x (..., *event)`."""
+
+    def score(self, x: Tensor, sigma: Noise) -> Tensor:
+        """`(D - x) / sigma^2`."""
+        return ((self.denoise(x, sigma) - x) / noise_per_sample(x, sigma, self.event) ** 2).to(x.dtype)
+
+    def log_prob(self, x: Tensor, sigma: Noise) -> Tensor:
+        """Refused: no normalised density is known.
+
+        Raises:
+            ValueError: always; `ode_log_prob` integrates the density along the probability-flow ODE.
+        """
+        raise ValueError(
+            f"log_prob is not known to {type(self).__name__}: use ode_log_prob, which follows the probability-flow ODE"
+        )
 
 
 def converted(value: Tensor, x: Tensor, sigma: Noise, *, given: Prediction, wanted: Prediction, alpha: float = 1.0) -> Tensor:
@@ -157,11 +186,6 @@ def check_energies(name: str, energies: Tensor, batch: Tensor) -> Tensor:
             f"{name} must return one number for each sample, shape {tuple(batch.shape[:1])}, got {tuple(energies.shape)}"
         )
     return energies
-
-
-def no_density(model: object) -> ValueError:
-    """The refusal of a model that knows no normalised density."""
-    return ValueError(f"log_prob is not known to {type(model).__name__}: use ode_log_prob, which follows the probability-flow ODE")
 
 
 def directional(function: Callable[[Tensor], Tensor], x: Tensor, z: Tensor) -> Tensor:

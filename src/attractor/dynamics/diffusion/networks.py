@@ -11,13 +11,13 @@ A free `F` is in general no gradient, so that no energy belongs to it. With `F =
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from attractor.dynamics.diffusion.model import (
+    Denoising,
     Noise,
     Prediction,
     check_energies,
@@ -25,35 +25,18 @@ from attractor.dynamics.diffusion.model import (
     check_samples,
     converted,
     gradient_step,
-    no_density,
     noise_per_sample,
 )
 from attractor.validation import check_count, check_positive
 
 
-class Denoiser(nn.Module, ABC):
-    """What learned denoisers share: the event's shape, the scale of the data, the score, and no density."""
+class Denoiser(nn.Module, Denoising):
+    """What learned denoisers share: the event's shape and the scale of the data."""
 
     def __init__(self, event: tuple[int, ...], *, sigma_data: float):
         super().__init__()
         self.event = tuple(check_count("event", size) for size in event)
         self.sigma_data = check_positive("sigma_data", sigma_data)
-
-    @abstractmethod
-    def denoise(self, x: Tensor, sigma: Noise) -> Tensor:
-        """The clean data expected behind `x (..., *event)`."""
-
-    def score(self, x: Tensor, sigma: Noise) -> Tensor:
-        """`(D - x) / sigma^2`."""
-        return ((self.denoise(x, sigma) - x) / noise_per_sample(x, sigma, self.event) ** 2).to(x.dtype)
-
-    def log_prob(self, x: Tensor, sigma: Noise) -> Tensor:
-        """Refused: a learned denoiser knows no normalised density.
-
-        Raises:
-            ValueError: always; `ode_log_prob` integrates the density along the probability-flow ODE.
-        """
-        raise no_density(self)
 
     def forward(self, x: Tensor, sigma: Noise) -> Tensor:
         """`denoise`."""
