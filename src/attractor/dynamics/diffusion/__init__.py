@@ -4,15 +4,14 @@ from attractor.dynamics.diffusion.adapters import EnergyScore, as_energy, as_sco
 from attractor.dynamics.diffusion.descent import Descent, descend
 from attractor.dynamics.diffusion.empirical import EmpiricalDenoiser
 from attractor.dynamics.diffusion.likelihood import divergence, ode_log_prob
+from attractor.dynamics.diffusion.minima import Census, minima_census
 from attractor.dynamics.diffusion.model import Prediction, ScoreModel, converted
 from attractor.dynamics.diffusion.networks import EnergyDenoiser, NetDenoiser, PotentialMLP, ResidualMLP
 from attractor.dynamics.diffusion.regimes import (
-    Census,
     Classes,
     classify_samples,
     conservativity,
     critical_noise,
-    minima_census,
     nearest_distances,
     recovery,
     stability_limit,
