@@ -54,3 +54,22 @@ def test_onednn_is_asked_only_for_what_it_can_do(library):
     assert not products.suits_onednn(left, right.clone().requires_grad_())
     with torch.no_grad():
         assert products.suits_onednn(left, right.clone().requires_grad_()) is library
+
+
+@needs_onednn
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_what_is_followed_by_derivatives_is_left_to_torch(place, monkeypatch):
+    monkeypatch.setattr(products, "ONEDNN_IS_FASTER", True)
+    operands_ = [*operands(), torch.zeros(3)]
+
+    def product(one):
+        return products.linear(*(one if place == index else other for index, other in enumerate(operands_)))
+
+    changes = torch.ones_like(operands_[place])
+    by_func = torch.func.jvp(product, (operands_[place],), (changes,))[1]
+    with torch.autograd.forward_ad.dual_level():
+        dual = product(torch.autograd.forward_ad.make_dual(operands_[place], changes))
+        by_duals = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    wanted = product(operands_[place] + changes) - product(operands_[place])
+    torch.testing.assert_close(by_func, wanted)
+    torch.testing.assert_close(by_duals, wanted)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 
 def onednn_is_faster() -> bool:
@@ -23,32 +24,39 @@ def onednn_is_faster() -> bool:
 ONEDNN_IS_FASTER = onednn_is_faster()
 
 
-def linear(rows: Tensor, weight: Tensor) -> Tensor:
-    """`rows @ weight.T (b, m)`, of `rows (b, n)` and `weight (m, n)`, in any strides.
+def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`rows @ weight.T + bias (b, m)`, of `rows (b, n)`, `weight (m, n)` and `bias (m,)`, in any strides.
 
     Example:
         >>> linear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
         tensor([[11.,  2.]])
     """
-    if suits_onednn(rows, weight):
-        return torch.ops.mkldnn._linear_pointwise(rows, weight, None, "none", [], "")
-    return rows @ weight.T
+    if suits_onednn(rows, weight, *([] if bias is None else [bias])):
+        return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    return rows @ weight.T if bias is None else torch.addmm(bias, rows, weight.T)
 
 
 def subtract_linear(given: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`given (b, m)` less `linear(rows, weight)`, and less `bias (m,)`."""
-    if suits_onednn(rows, weight):
+    if suits_onednn(given, rows, weight, *([] if bias is None else [bias])):
         return torch.ops.mkldnn._linear_pointwise.binary(rows, given, weight, bias, "sub").neg_()
     return torch.addmm(given if bias is None else given - bias, rows, weight.T, alpha=-1)
 
 
-def suits_onednn(rows: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN takes this product, and faster: it knows no gradients, and a compiler chooses by itself."""
+def suits_onednn(*operands: Tensor) -> bool:
+    """Whether oneDNN takes these operands, and faster: it knows no derivatives, and a compiler chooses by itself."""
     return (
         not torch.compiler.is_compiling()
         and ONEDNN_IS_FASTER
-        and rows.dtype == weight.dtype == torch.float32
-        and rows.is_cpu
-        and weight.is_cpu
-        and not (torch.is_grad_enabled() and (rows.requires_grad or weight.requires_grad))
+        and all(one.dtype == torch.float32 and one.is_cpu for one in operands)
+        and not any(followed(one) for one in operands)
+    )
+
+
+def followed(one: Tensor) -> bool:
+    """Whether derivatives, or a transformation of `torch.func`, follow what becomes of a tensor."""
+    return (
+        (torch.is_grad_enabled() and one.requires_grad)
+        or torch._C._functorch.is_functorch_wrapped_tensor(one)
+        or unpack_dual(one).tangent is not None
     )

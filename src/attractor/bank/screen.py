@@ -22,6 +22,7 @@ from attractor.read.tiles import needs_gradient
 GROUP = 32
 EXTRA_COLUMNS = 8
 TILE = 8192
+FEW_CUES = 16
 PROBES = 16
 GROUPS_PER_RANK = 4
 """With more groups than this for each row that a read must know, scoring everything exactly is as fast."""
@@ -30,10 +31,15 @@ ROUNDING = 2.0**-8
 
 
 @cache
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has bfloat16 matrix instructions."""
+def has_any(*instructions: str) -> bool:
+    """Whether this processor has any of these instructions, by torch's names."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("bf16"))
+    return any(bool(capabilities.get(name)) for name in instructions)
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16."""
+    return has_any("amx_bf16", "avx512_bf16", "bf16")
 
 
 def fits_screen(read: Read, patterns: Tensor) -> bool:
@@ -128,8 +134,13 @@ class Screen:
         augmented[:, : self.dim] = cues
         augmented[:, self.dim : self.dim + 3] = float(euclidean)
         augmented[:, self.dim + 3] = torch.finfo(torch.bfloat16).max
-        tile = TILE if len(cues) > 16 else 8 * TILE
-        return torch.cat([(rows @ augmented.T).unflatten(0, (-1, GROUP)).amax(1) for rows in self.shadow.split(tile)])
+        if len(cues) > FEW_CUES:
+            return torch.cat([(rows @ augmented.T).unflatten(0, (-1, GROUP)).amax(1) for rows in self.shadow.split(TILE)])
+        tiles = self.shadow.split(8 * TILE)
+        if has_any("amx_bf16"):
+            return torch.cat([(rows @ augmented.T).unflatten(0, (-1, GROUP)).amax(1) for rows in tiles])
+        # without matrix tiles a product with few rows takes half as long as one with few columns
+        return torch.cat([(augmented @ rows.T).unflatten(1, (-1, GROUP)).amax(-1) for rows in tiles], 1).T.contiguous()
 
     def rows_above(self, lowest: Tensor, group: Tensor, cue: Tensor, cues: Tensor, euclidean: bool) -> Tensor:
         """Ascending places of the rows in the given pairs of group and cue whose exact score is at least `lowest (b,)`."""

@@ -77,7 +77,7 @@ def fold_file(read: Read, filed: Filed, buffer: Tensor) -> Partial:
     cues, count = read.cues * beta, len(filed.block)
     bias = block.patterns.new_zeros(count) if type(read.similarity) is Dot else block.squared_norms * (-beta / 2)
     first = slice(ROWS_FOR_REFERENCE)
-    reference = torch.addmm(bias[first], cues, block.patterns[first].T).amax(-1, keepdim=True)
+    reference = linear(cues, block.patterns[first], bias[first]).amax(-1, keepdim=True)
     logits, weights = block.patterns.new_empty(2, count, len(cues))
     while True:
         torch.sub(bias[:, None], reference.T, out=logits)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from attractor.products import linear
 from attractor.read.block import Block
 from attractor.read.feature_map import FeatureMap, Linear, feature_map_from
 from attractor.read.similarity import Cues, Similarity, inverse_length, mask_of, widened
@@ -113,7 +114,7 @@ class Kernel(Similarity, nn.Module):
             own = (cues.vectors * self.affine(centre)).sum(-1) - drive @ centre
             return torch.addmm(own[:, None], drive, block.patterns.T)
         if cues.mask is None:
-            return cues.vectors @ self.features(block.patterns).T
+            return linear(cues.vectors, self.features(block.patterns))
         masks, group = cues.mask.unique(dim=0, return_inverse=True)
         parts = [
             (cues.vectors if len(masks) == 1 else cues.vectors[group == index])

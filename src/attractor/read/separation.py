@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from attractor.products import linear
 from attractor.read.best import Best
 
 
@@ -205,4 +206,4 @@ class Exponential(SoftMax):
 
 def weighted_sum(weights: Tensor, rows: Tensor) -> Tensor:
     """`weights (b, n) @ rows (n, e)` in the precision of the weights, with the product in that of the rows."""
-    return (weights.to(rows.dtype) @ rows).to(weights.dtype)
+    return linear(weights.to(rows.dtype), rows.T).to(weights.dtype)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from attractor.products import linear
 from attractor.read.block import Block
 
 
@@ -33,10 +34,11 @@ class Cues:
     offset: Tensor
 
     def known_squares(self, block: Block) -> Tensor:
-        """`sum over known i of xi_i^2`, `(b or 1, n)`."""
+        """`sum over known i of xi_i^2`, `(b, n)`, or `(n,)` where every cue knows the same entries."""
         if self.mask is None:
             return block.squared_norms
-        return self.mask @ block.patterns.square().T
+        squares = linear(self.mask, block.patterns.square())
+        return squares[0] if len(squares) == 1 else squares
 
 
 class Similarity(ABC):
@@ -108,7 +110,10 @@ class Euclidean(Similarity):
     name = "euclidean"
 
     def relative(self, cues: Cues, block: Block) -> Tensor:
-        return torch.addmm(cues.known_squares(block), cues.vectors, block.patterns.T, beta=-0.5)
+        squares = cues.known_squares(block)
+        if squares.dim() == 1:
+            return linear(cues.vectors, block.patterns, squares / -2)
+        return torch.addmm(squares, cues.vectors, block.patterns.T, beta=-0.5)
 
     def offset(self, vectors: Tensor) -> Tensor:
         return -vectors.square().sum(-1, keepdim=True) / 2
@@ -129,7 +134,7 @@ class Dot(Similarity):
     name = "dot"
 
     def relative(self, cues: Cues, block: Block) -> Tensor:
-        return cues.vectors @ block.patterns.T
+        return linear(cues.vectors, block.patterns)
 
     def _paired(self, cues: Tensor, patterns: Tensor) -> Tensor:
         return (cues * patterns).sum(-1)
@@ -152,7 +157,7 @@ class Cosine(Similarity):
         return Cues(torch.nn.functional.normalize(prepared.vectors, dim=-1), prepared.mask, prepared.offset)
 
     def relative(self, cues: Cues, block: Block) -> Tensor:
-        return cues.vectors @ block.patterns.T * inverse_length(cues.known_squares(block))
+        return linear(cues.vectors, block.patterns) * inverse_length(cues.known_squares(block))
 
     def _paired(self, cues: Tensor, patterns: Tensor) -> Tensor:
         return (cues * patterns).sum(-1) * inverse_length(cues.square().sum(-1)) * inverse_length(patterns.square().sum(-1))

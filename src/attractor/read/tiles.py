@@ -7,9 +7,12 @@ to the best score of the first rows, which a later tile raises only where its sc
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from attractor.products import linear, suits_onednn
 from attractor.read.best import Best
 from attractor.read.block import Block
 from attractor.read.fold import Partial, Read
@@ -26,6 +29,9 @@ SAFE_LOGIT = 60.0
 ROWS_FOR_REFERENCE = 1024
 LARGEST_TERM = 256.0
 """Of the logits: tiles round `beta cues` once more than the formula does, which near-tied cues would show beyond this."""
+
+
+Weighing = tuple[Tensor, Tensor, Tensor]
 
 
 def fits_tiles(read: Read, block: Block) -> bool:
@@ -63,41 +69,39 @@ def fold_tiles(read: Read, block: Block) -> Partial:
     beta, count, size = read.separation.number, len(block), len(read.cues)
     cues, patterns, rows = read.cues * beta, block.patterns, read.rows(block)
     bias = patterns.new_zeros(count) if type(read.similarity) is Dot else block.squared_norms * (-beta / 2)
-    reference = torch.addmm(bias[:ROWS_FOR_REFERENCE], cues, patterns[:ROWS_FOR_REFERENCE].T).amax(-1, keepdim=True)
-    # products with two or three columns are slower than with two or three rows
-    weigh = weigh_for_few if size <= FEW_CUES and size not in (2, 3) else weigh_for_many
+    reference = linear(cues, patterns[:ROWS_FOR_REFERENCE], bias[:ROWS_FOR_REFERENCE]).amax(-1, keepdim=True)
     tile = max(LEAST_ROWS_PER_TILE, SCORES_PER_TILE // size // GROUP * GROUP)
-    scratch, maxima = patterns.new_empty(2, min(tile, count) * size), patterns.new_empty(size, -(-count // GROUP))
+    weigh = weigh_for_many
+    # products with two or three columns are slower than with two or three rows
+    if size <= FEW_CUES and size not in (2, 3) and not suits_onednn(cues, patterns):
+        weigh = partial(weigh_for_few, scratch=patterns.new_empty(2, min(tile, count) * size))
+    maxima = patterns.new_empty(size, -(-count // GROUP))
     total, drawn = patterns.new_zeros(size, 1), rows.new_zeros(size, rows.shape[1])
     for start in range(0, count, tile):
         near, part, read_out = (some[start : start + tile] for some in (patterns, bias, rows))
-        best, weight, found = weigh(cues, near, part, reference, read_out, scratch)
+        best, weight, found = weigh(cues, near, part, reference, read_out)
         if float(best.amax()) > SAFE_LOGIT:
             raised = best.amax(-1, keepdim=True).clamp_min(0)
             reference, total, drawn = reference + raised, total * (-raised).exp(), drawn * (-raised).exp()
-            best, weight, found = weigh(cues, near, part, reference, read_out, scratch)
+            best, weight, found = weigh(cues, near, part, reference, read_out)
         torch.add(best, reference, out=maxima[:, start // GROUP : start // GROUP + best.shape[1]])
         total += weight
         drawn += found
     return Partial(best_of_maxima(read, block, maxima), Weighted(reference, total, drawn))
 
 
-def weigh_for_many(
-    cues: Tensor, patterns: Tensor, bias: Tensor, reference: Tensor, rows: Tensor, scratch: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def weigh_for_many(cues: Tensor, patterns: Tensor, bias: Tensor, reference: Tensor, rows: Tensor) -> Weighing:
     """Of one tile, relative to `reference (b, 1)`: the maximum of each group, the sum of the weights, the weighted sum of rows."""
-    logits = torch.sub(bias, reference, out=scratch[0, : len(cues) * len(rows)].view(len(cues), -1)).addmm_(cues, patterns.T)
+    logits = linear(cues, patterns, bias).sub_(reference)
     whole = len(rows) // GROUP * GROUP
     best = logits[:, :whole].unflatten(-1, (whole // GROUP, GROUP)).amax(-1)
     if whole < len(rows):
         best = torch.cat([best, logits[:, whole:].amax(-1, keepdim=True)], -1)
     weights = logits.exp_()
-    return best, weights.sum(-1, keepdim=True), weights @ rows
+    return best, weights.sum(-1, keepdim=True), linear(weights, rows.T)
 
 
-def weigh_for_few(
-    cues: Tensor, patterns: Tensor, bias: Tensor, reference: Tensor, rows: Tensor, scratch: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def weigh_for_few(cues: Tensor, patterns: Tensor, bias: Tensor, reference: Tensor, rows: Tensor, *, scratch: Tensor) -> Weighing:
     """The same with a row of scores for each pattern, in pieces that are read out from the cache.
 
     Each thread reads out the share of the rows that it has just scored, for they are in its own cache.
