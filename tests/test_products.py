@@ -29,6 +29,8 @@ def test_linear_is_the_product_with_the_transpose(library, rows, dtype):
     torch.testing.assert_close(products.linear(left, right), wanted)
     torch.testing.assert_close(products.linear(left.T.contiguous().T, right.T.contiguous().T), wanted)
     given, bias = torch.ones(rows, 3, dtype=dtype), torch.arange(3, dtype=dtype)
+    torch.testing.assert_close(products.linear(left[None], right, bias), (wanted + bias)[None])
+    torch.testing.assert_close(products.add_linear(given, left, right), 1 + wanted)
     torch.testing.assert_close(products.subtract_linear(given, left, right), 1 - wanted)
     torch.testing.assert_close(products.subtract_linear(given, left, right, bias), 1 - wanted - bias)
     assert bool((given == 1).all())

@@ -25,7 +25,7 @@ ONEDNN_IS_FASTER = onednn_is_faster()
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`rows @ weight.T + bias (b, m)`, of `rows (b, n)`, `weight (m, n)` and `bias (m,)`, in any strides.
+    """`rows @ weight.T + bias (..., m)`, of `rows (..., n)`, `weight (m, n)` and `bias (m,)`, in any strides.
 
     Example:
         >>> linear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
@@ -33,7 +33,14 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if suits_onednn(rows, weight, *([] if bias is None else [bias])):
         return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
-    return rows @ weight.T if bias is None else torch.addmm(bias, rows, weight.T)
+    return torch.nn.functional.linear(rows, weight, bias)
+
+
+def add_linear(given: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+    """`given (b, m)` and `linear(rows, weight)` together."""
+    if suits_onednn(given, rows, weight):
+        return torch.ops.mkldnn._linear_pointwise.binary(rows, given, weight, None, "add")
+    return torch.addmm(given, rows, weight.T)
 
 
 def subtract_linear(given: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

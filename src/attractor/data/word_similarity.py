@@ -69,7 +69,7 @@ def load_word_pairs(name: str, *, root: str | Path | None = None) -> WordPairs:
         candidates.append(package / "test/test_data" / shipped)
     path = first_existing(candidates)
     if path is None:
-        gensim = " or install gensim (pip install --no-deps gensim==4.4.0)" if shipped else ""
+        gensim = " or install gensim (pip install gensim==4.4.0)" if shipped else ""
         raise DataUnavailableError(
             f"the word pairs {name!r} are not on this machine: put {collected} of Faruqui and Dyer's collection into the folder "
             f"word-similarity of your data folder (root= or the environment variable ATTRACTOR_DATA){gensim}"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attractor.energy.synapses.bilinear import Bilinear
 from attractor.energy.synapses.shapes import Shape, as_parameter, as_shape, check_shapes
+from attractor.products import linear
 from attractor.validation import check_matrix
 
 
@@ -57,10 +58,10 @@ class Dense(Bilinear):
         return synapse
 
     def up(self, lower: Tensor) -> Tensor:
-        return (lower.flatten(1) @ self.weight.T).unflatten(1, self.out_shape)
+        return linear(lower.flatten(1), self.weight).unflatten(1, self.out_shape)
 
     def down(self, upper: Tensor, shape: tuple[int, ...]) -> Tensor:
-        return (upper.flatten(1) @ self.weight).unflatten(1, self.in_shape)
+        return linear(upper.flatten(1), self.weight.T).unflatten(1, self.in_shape)
 
     def check(self, shapes: Sequence[tuple[int, ...]]) -> None:
         check_shapes("Dense", (self.in_shape, self.out_shape), shapes)

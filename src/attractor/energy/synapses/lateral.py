@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attractor.energy.synapses.base import Synapse
 from attractor.energy.synapses.shapes import Shape, as_parameter, as_shape, check_shapes
+from attractor.products import linear
 from attractor.read.similarity import widened
 from attractor.validation import check_matrix
 
@@ -73,11 +74,11 @@ class Lateral(Synapse):
     def energy(self, *activations: Tensor) -> Tensor:
         (g,) = activations
         flat = g.flatten(1)
-        return -(flat * (flat @ self.weight)).sum(-1) / 2  # a quadratic form sees the symmetric part only
+        return -(flat * linear(flat, self.weight.T)).sum(-1) / 2  # a quadratic form sees the symmetric part only
 
     def drive(self, *activations: Tensor) -> tuple[Tensor, ...]:
         (g,) = activations
-        return ((g.flatten(1) @ self.matrix).view_as(g),)
+        return (linear(g.flatten(1), self.matrix).view_as(g),)
 
     def curvature(self, activations: Sequence[Tensor], directions: Sequence[Tensor]) -> tuple[Tensor, ...]:
         return self.drive(*directions)

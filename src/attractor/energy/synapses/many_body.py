@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from attractor.energy.synapses.base import Synapse
 from attractor.energy.synapses.shapes import Shape, as_parameter, as_shape, check_shapes
+from attractor.products import linear
 
 
 class Trilinear(Synapse):
@@ -55,7 +56,7 @@ class Trilinear(Synapse):
 
     def matrices(self, c: Tensor) -> Tensor:
         """`sum_k T_ijk c_k`, one matrix `(b, i, j)` for each sample."""
-        return (c @ self.weight.flatten(0, 1).T).unflatten(1, self.weight.shape[:2])
+        return linear(c, self.weight.flatten(0, 1)).unflatten(1, self.weight.shape[:2])
 
     def energy(self, *activations: Tensor) -> Tensor:
         a, b, c = (g.flatten(1) for g in activations)
@@ -65,7 +66,7 @@ class Trilinear(Synapse):
         a, b, c = (g.flatten(1) for g in activations)
         matrices = self.matrices(c)
         pairs = (a[:, :, None] * b[:, None, :]).flatten(1)
-        drives = (apply(matrices, b), apply(matrices.mT, a), pairs @ self.weight.flatten(0, 1))
+        drives = (apply(matrices, b), apply(matrices.mT, a), linear(pairs, self.weight.flatten(0, 1).T))
         return tuple(drive.unflatten(1, shape) for drive, shape in zip(drives, self.shapes, strict=True))
 
     def degree(self, *ends: int) -> float | None:

@@ -15,7 +15,6 @@ import warnings
 import torch
 from torch import Tensor
 from torch.backends.cuda import SDPAParams, can_use_efficient_attention, can_use_flash_attention
-from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from attractor.energy.synapses.allowed import Allowed, Edges, Mask, as_tensor, part, scores, visible
@@ -23,6 +22,7 @@ from attractor.energy.synapses.block_attention import block_pulls, blocks_of, on
 from attractor.energy.synapses.edges import edge_log_partitions, edge_pulls
 from attractor.energy.synapses.fused_attention import fused_pulls
 from attractor.errors import AttractorWarning
+from attractor.products import add_linear, linear
 
 ROUTES = ("auto", "plain", "blocks", "fused")
 PLAIN_BELOW = 512
@@ -112,9 +112,9 @@ def into_heads(tokens: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def from_heads(both: tuple[Tensor, Tensor], beta: Tensor, query: Tensor, key: Tensor) -> Tensor:
     """The pull `(b, tokens, dim)` on tokens: that on queries times `beta (heads or 1, 1, 1)`, and that on keys."""
     drawn, pulled = (one.transpose(1, 2).flatten(2) for one in (both[0], both[1] / beta))
-    return plus_product(drawn @ query.flatten(0, 1), pulled, key.flatten(0, 1))
+    return plus_product(linear(drawn, query.flatten(0, 1).T), pulled, key.flatten(0, 1))
 
 
 def plus_product(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
     """`total + left @ right` without a pass over the sum, for `total (b, n, d)`, `left (b, n, k)`, `right (k, d)`."""
-    return torch.addmm(total.flatten(0, 1), left.flatten(0, 1), right).view_as(total)
+    return add_linear(total.flatten(0, 1), left.flatten(0, 1), right.T).view_as(total)

@@ -7,8 +7,8 @@ weights `softmax(beta s)`. The force is the weights times `Xi`.
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.functional import linear
 
+from attractor.products import linear
 from attractor.read.similarity import widened
 
 

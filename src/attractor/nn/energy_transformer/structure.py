@@ -16,7 +16,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from attractor.energy.settle import tolerance
 from attractor.energy.synapses.allowed import Allowed
@@ -30,6 +29,7 @@ from attractor.nn.energy_transformer.structure_attention import (
     structure_log_partitions,
     structure_pulls,
 )
+from attractor.products import linear
 from attractor.read import SoftMax
 from attractor.validation import check_count, check_not_negative, check_positive, finite
 
@@ -208,7 +208,7 @@ class StructuredEnergyTransformer(nn.Module):
         queries, keys = self._queries_and_keys(g)
         drawn, pulled = structure_pulls(queries, keys, self.mixing, structure, self.beta.to(keys))
         both = torch.stack([drawn.transpose(1, 2), pulled.transpose(1, 2)], 2).flatten(2)
-        force = both @ torch.cat([self.query, self.key]).flatten(0, 1) + self.tokens._force(g, None)
+        force = linear(both, torch.cat([self.query, self.key]).flatten(0, 1).T) + self.tokens._force(g, None)
         return force * structure.present[..., None]
 
     def _queries_and_keys(self, g: Tensor) -> tuple[Tensor, Tensor]:
