@@ -203,7 +203,8 @@ def test_an_index_is_never_out_of_date(tmp_path_factory, steps, on_disk, seed):
     inner = DiskBank(path, 4) if on_disk else RamBank(4, screen=False)
     bank, twin = IndexedBank(inner, probes=1, tolerance=1e-9), RamBank(4, screen=False)
     generator = torch.Generator().manual_seed(seed)
-    with patch.object(indexed, "LEAST_ROWS", 1):
+    # codes of four bits are trained on sixteen rows or more
+    with patch.object(indexed, "LEAST_ROWS", 16):
         for turn, step in enumerate(["append", *steps]):
             if "append" in step or step == "beside":
                 rows = clustered(3 if "few" in step else 60, 4, seed=seed + turn)

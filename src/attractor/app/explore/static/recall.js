@@ -65,6 +65,7 @@ async function stored() {
 async function choose(row) {
   await trying("cue-problem", async () => {
     const answer = await ask(`/api/items/${row}`);
+    if (store.row !== row) return; // another was chosen meanwhile
     item = row;
     take(answer, [`image #${row}`, answer.caption].filter(Boolean).join(", "));
   });
