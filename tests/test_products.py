@@ -18,6 +18,7 @@ def operands(rows=7, dtype=torch.float32):
 @pytest.fixture(params=[False, pytest.param(True, marks=needs_onednn)], ids=["torch", "onednn"])
 def library(request, monkeypatch):
     monkeypatch.setattr(products, "ONEDNN_IS_FASTER", request.param)
+    monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 0)
     return request.param
 
 
@@ -59,9 +60,17 @@ def test_onednn_is_asked_only_for_what_it_can_do(library):
 
 
 @needs_onednn
+def test_small_products_are_left_to_torch(monkeypatch):
+    monkeypatch.setattr(products, "ONEDNN_IS_FASTER", True)
+    assert not products.suits_onednn(torch.zeros(1, 1024), torch.zeros(1023, 1024))
+    assert products.suits_onednn(torch.zeros(1, 1024), torch.zeros(1024, 1024))
+
+
+@needs_onednn
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_what_is_followed_by_derivatives_is_left_to_torch(place, monkeypatch):
     monkeypatch.setattr(products, "ONEDNN_IS_FASTER", True)
+    monkeypatch.setattr(products, "LEAST_MULTIPLICATIONS", 0)
     operands_ = [*operands(), torch.zeros(3)]
 
     def product(one):

@@ -22,6 +22,8 @@ def onednn_is_faster() -> bool:
 
 
 ONEDNN_IS_FASTER = onednn_is_faster()
+LEAST_MULTIPLICATIONS = 2**20
+"""Below, the call of oneDNN takes longer than the product of MKL."""
 
 
 def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -31,33 +33,31 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         >>> linear(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
         tensor([[11.,  2.]])
     """
-    if suits_onednn(rows, weight, *([] if bias is None else [bias])):
+    if suits_onednn(rows, weight, bias):
         return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
     return torch.nn.functional.linear(rows, weight, bias)
 
 
 def add_linear(given: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
     """`given (b, m)` and `linear(rows, weight)` together."""
-    if suits_onednn(given, rows, weight):
+    if suits_onednn(rows, weight, given):
         return torch.ops.mkldnn._linear_pointwise.binary(rows, given, weight, None, "add")
     return torch.addmm(given, rows, weight.T)
 
 
 def subtract_linear(given: Tensor, rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`given (b, m)` less `linear(rows, weight)`, and less `bias (m,)`."""
-    if suits_onednn(given, rows, weight, *([] if bias is None else [bias])):
+    if suits_onednn(rows, weight, bias, given):
         return torch.ops.mkldnn._linear_pointwise.binary(rows, given, weight, bias, "sub").neg_()
     return torch.addmm(given if bias is None else given - bias, rows, weight.T, alpha=-1)
 
 
-def suits_onednn(*operands: Tensor) -> bool:
+def suits_onednn(rows: Tensor, weight: Tensor, *added: Tensor | None) -> bool:
     """Whether oneDNN takes these operands, and faster: it knows no derivatives, and a compiler chooses by itself."""
-    return (
-        not torch.compiler.is_compiling()
-        and ONEDNN_IS_FASTER
-        and all(one.dtype == torch.float32 and one.is_cpu for one in operands)
-        and not any(followed(one) for one in operands)
-    )
+    if torch.compiler.is_compiling() or not ONEDNN_IS_FASTER or rows.numel() * len(weight) < LEAST_MULTIPLICATIONS:
+        return False
+    operands = [rows, weight, *(one for one in added if one is not None)]
+    return all(one.dtype == torch.float32 and one.is_cpu and not followed(one) for one in operands)
 
 
 def followed(one: Tensor) -> bool:
