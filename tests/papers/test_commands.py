@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +14,11 @@ import typer
 from papers.stand_ins import unavailable
 
 from attractor.app import papers as commands
+from attractor.app import reproduction
 from attractor.app.cli import main
 from attractor.app.paper_figures import draw
 from attractor.app.report import number, picture_of, with_provenance
-from attractor.app.reproduction import write_report
+from attractor.app.reproduction import threads_of_children, write_report
 from attractor.data import DataUnavailableError
 from attractor.papers import Claim, Paper, Report, Row, registry
 from attractor.papers import dependencies as sources
@@ -118,6 +121,32 @@ def test_an_interruption_ends_all_papers_at_once(tmp_path):
         assert time.monotonic() - began < 30
     time.sleep(5)
     assert not list(tmp_path.glob("*.json"))
+
+
+def openmp_threads():
+    """Of a new process, as the libraries under NumPy and scikit-learn read it."""
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+@pytest.mark.parametrize(("asked", "given"), [(None, "3"), ("7", "7")])
+def test_processes_share_the_processors_also_in_libraries_other_than_torch(asked, given, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    with threads_of_children(3), ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(openmp_threads).result() == given
+    assert openmp_threads() == asked
+
+
+@pytest.mark.parametrize(("ids", "workers", "threads"), [(["20"], 4, "1"), (["19", "20"], 2, "1"), (["19", "20"], 6, "3")])
+def test_papers_are_measured_with_their_share_of_the_processors(room, monkeypatch, ids, workers, threads):
+    seen = []
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(reproduction, "attempt", lambda *_: seen.append(openmp_threads()))
+    monkeypatch.setattr(reproduction, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    order = reproduction.Order(tuple(ids), "smoke", 0, room / "out", workers)
+    assert len(list(reproduction.measured(order, ids, None))) == len(ids)
+    assert seen == [threads] * len(ids)
 
 
 def test_only_save_changes_the_committed_report(room, run):

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
@@ -92,11 +93,18 @@ def finished_before(order: Order) -> dict[str, Report]:
 def measured(order: Order, ids: Sequence[str], progress: Progress | None) -> Iterator[tuple[str, Report | DataUnavailableError]]:
     """Papers with their reports, or with what they lack."""
     if order.workers == 1 or len(ids) < 2:
-        for one in ids:
-            yield one, attempt(order, one, order.workers, progress)
+        with threads_of_children(1):
+            for one in ids:
+                yield one, attempt(order, one, order.workers, progress)
         return
     workers = min(order.workers, len(ids))
     share = order.workers // workers
+    with threads_of_children(share):
+        yield from side_by_side(order, ids, workers, share)
+
+
+def side_by_side(order: Order, ids: Sequence[str], workers: int, share: int) -> Iterator[tuple[str, Report | DataUnavailableError]]:
+    """The same by so many processes, each with its share of the processors."""
     # "spawn": a forked process inherits torch's threads in a state in which they hang.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), begin_process, (share,))
     try:
@@ -109,6 +117,23 @@ def measured(order: Order, ids: Sequence[str], progress: Progress | None) -> Ite
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def threads_of_children(count: int) -> Iterator[None]:
+    """Processes that begin within have libraries of so many threads, unless the user asked for another number.
+
+    torch is told by a call of its own; the libraries under NumPy and scikit-learn would each take all processors in each process.
+    """
+    name = "OMP_NUM_THREADS"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def expected_seconds(paper_id: str) -> float:
