@@ -1,8 +1,8 @@
 """The measurements of paper 11, with a tiny model in the place of the real one."""
 
 import gc
-import mmap
 import math
+import mmap
 import os
 from dataclasses import replace
 from types import SimpleNamespace
