@@ -233,4 +233,4 @@ def test_without_scikit_learn_the_error_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.base", None)
     monkeypatch.delitem(sys.modules, "attractor.estimators.dense_classifier")
     with pytest.raises(ImportError, match=r"attractor\[sklearn\]"):
-        attractor.estimators.DenseMemoryClassifier  # noqa: B018  # asking for the name is the test
+        assert attractor.estimators.DenseMemoryClassifier
