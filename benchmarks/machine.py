@@ -27,12 +27,12 @@ def facts(command: str) -> dict[str, str]:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the processor has bfloat16 matrix instructions, as the library sees it."""
+    """Whether the processor has instructions for bfloat16 products, as the library sees it."""
     return bool(attractor.RamBank(1).screen)
 
 
 def bfloat16() -> str:
-    return f"bfloat16 matrix instructions: {'yes' if multiplies_bfloat16() else 'no'}"
+    return f"instructions for bfloat16 products: {'yes' if multiplies_bfloat16() else 'no'}"
 
 
 def processor() -> str:

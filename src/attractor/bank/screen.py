@@ -1,6 +1,6 @@
 """A bfloat16 screen: finds the few rows that can matter to a peaked read, with a proof that no other can.
 
-A shadow of the patterns in bfloat16 is multiplied with the cues at the speed of the processor's matrix instructions. Its scores
+A shadow of the patterns in bfloat16 is multiplied with the cues by the processor's instructions for it. Its scores
 are off by no more than a bound computed from the rounding residuals (Cauchy and Schwarz), so a group of rows whose best screened
 score lies further below the best than twice that bound plus the separation's reach cannot change the read. The rows that remain
 are scored again exactly, in the precision of the patterns.
