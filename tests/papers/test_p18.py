@@ -1,5 +1,6 @@
 """The measurements of paper 18, at small sizes."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -96,6 +97,37 @@ def test_training_lowers_the_loss_and_visits_every_item():
     assert told == [epoch / 15 for epoch in range(15)]
 
 
+def test_the_learning_rate_falls_to_zero_with_the_last_epoch():
+    network, moved = digits.three_layers(torch.Generator().manual_seed(0)), []
+    weights = next(network.parameters())
+    before = weights.detach().clone()
+
+    def loss(rows):
+        nonlocal before
+        moved.append(float((weights.detach() - before).abs().max()))
+        before = weights.detach().clone()
+        return weights.sum()
+
+    training.train(network, loss, 1, training.Schedule(4, 1, 0.1), generator=torch.Generator(), tell=quiet)
+    rates = [0.05 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(3)]
+    assert moved == pytest.approx([0.0, *rates], rel=1e-3)
+
+
+def test_accuracies_are_means_over_starts_on_the_first_split_and_over_splits_of_the_first_start(monkeypatch):
+    true, trained = digits.stratified, []
+    monkeypatch.setattr(digits, "stratified", lambda seed: fewer_tests(true(seed), 50 + seed))
+    monkeypatch.setattr(digits, "trained_classifier", lambda split, size, seed, tell: (len(split.test_images), seed))
+    monkeypatch.setattr(digits, "accuracy", lambda network, split: trained.append(network) or 0.1 * len(trained))
+    monkeypatch.setattr(digits, "settle", lambda networks, split: [list(networks)])
+    size = replace(TINY, starts=2, splits=3)
+    rows = digits.measure_digits(size, 2, quiet).rows
+    assert trained == [(56, 4), (56, 5), (57, 4), (58, 4)]
+    assert rows[0].measured == pytest.approx(0.15) and rows[0].n == 2
+    assert rows[1].measured == pytest.approx((0.15 - digits.rate(digits.logistic_regression(digits.stratified(6)))) * 56)
+    assert rows[2] == [(56, 4), (56, 5)]
+    assert rows[3].measured == pytest.approx((0.1 + 0.3 + 0.4) / 3) and rows[3].n == 3
+
+
 def test_splits_keep_the_share_of_each_class_and_take_out_the_mean_of_training():
     split, other = digits.stratified(0), digits.stratified(1)
     assert (len(split.images), len(split.test_images)) == (1347, 450)
@@ -134,9 +166,9 @@ def test_a_rise_while_the_digits_settle_is_seen(monkeypatch):
     split = digits.stratified(0)
     few = fewer_tests(split, 8)
     network = digits.three_layers(torch.Generator().manual_seed(0))
-    assert digits.settle(network, few)[1].ok
+    assert digits.settle([network], few)[1].ok
     monkeypatch.setattr(digits, "Euler", lambda step: Euler(2.5))
-    assert digits.settle(network, few)[1].ok is False
+    assert digits.settle([network], few)[1].ok is False
 
 
 def test_memories_are_used_at_unit_length_and_one_step_is_their_soft_max():

@@ -11,7 +11,9 @@ NOT_IN_PAPER = "not in the paper, which has no experiments: the bar of this libr
 DESCENT_LAW = "the paper's Lyapunov function; derived again, in float64"
 DEMO = "demonstrations of the HAMUX code (PyTorch after 20 epochs, JAX after 10), on all of MNIST"
 
-ACCURACY = Claim("digits classified from the clamped image: accuracy", ">= 0.97", NOT_IN_PAPER, "rate", least=0.97)
+ACCURACY = Claim(
+    "digits classified from the clamped image, mean over starts of training: accuracy", ">= 0.97", NOT_IN_PAPER, "rate", least=0.97
+)
 ABOVE_LOGISTIC = Claim("the same: more images right than by logistic regression", "at least one", NOT_IN_PAPER, "images", least=1.0)
 SETTLED = Claim("the same after 400 steps of 0.1, trained with 8 of 0.5: accuracy", ">= 0.97", NOT_IN_PAPER, "rate", least=0.97)
 SETTLED_RISE = Claim("along these 400 steps the energy never rises: worst rise", "no rise", DESCENT_LAW, most=1e-9)

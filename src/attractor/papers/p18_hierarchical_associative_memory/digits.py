@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import torch
@@ -20,7 +20,7 @@ from attractor.dynamics import Euler, relax
 from attractor.energy import Connection, EnergyNetwork, Neurons
 from attractor.energy.lagrangians import Identity, Softmax
 from attractor.energy.synapses import Dense
-from attractor.papers.claim import Row, unmeasured
+from attractor.papers.claim import Claim, Row, unmeasured
 from attractor.papers.figures import ImageGrid, grey_image
 from attractor.papers.p18_hierarchical_associative_memory.claims import (
     ABOVE_LOGISTIC,
@@ -34,7 +34,7 @@ from attractor.papers.p18_hierarchical_associative_memory.claims import (
 from attractor.papers.p18_hierarchical_associative_memory.sizes import Size
 from attractor.papers.p18_hierarchical_associative_memory.training import Schedule, part_of, train
 from attractor.papers.parts import Measured, Tell
-from attractor.papers.statistics import mean_interval, wilson
+from attractor.papers.statistics import mean_interval
 
 DATA = "digits of scikit-learn"
 PIXELS, HIDDEN, CLASSES, SIDE = 64, 200, 10, 8
@@ -64,29 +64,44 @@ def measure_digits(size: Size, seed: int, tell: Tell) -> Measured:
     except (DataUnavailableError, ImportError) as error:
         claims = (ACCURACY, ABOVE_LOGISTIC, SETTLED, SETTLED_RISE, SPLITS, COMPLETION, TRAINING_TIME)
         return Measured(unmeasured(claims, DATA, f"needs scikit-learn: {error}"))
-    trainings, start = len(splits) + 1, time.perf_counter()
-    right, networks = [], []
-    for number, split in enumerate(splits):
-        network = trained_classifier(split, size, seed, part_of(tell, number, trainings))
-        networks.append(network)
-        right.append(classify(network, split.test_images).argmax(-1) == split.test_labels)
-    seconds = time.perf_counter() - start
-    first, n = splits[0], len(right[0])
-    neighbours = first.labels[nearest_neighbour(first.test_images, first.images)] == first.test_labels
-    beside = f"logistic regression {rate(logistic[0]):.4f}"
-    one_split = seconds / len(splits)
+    first, starts = splits[0], range(seed * size.starts, (seed + 1) * size.starts)
+    runs = [(first, one) for one in starts] + [(split, starts[0]) for split in splits[1:]]
+    start, networks = time.perf_counter(), []
+    for number, (split, one) in enumerate(runs):
+        networks.append(trained_classifier(split, size, one, part_of(tell, number, len(runs) + 1)))
+    seconds = (time.perf_counter() - start) / len(runs)
+    rates = [accuracy(network, split) for network, (split, _) in zip(networks, runs, strict=True)]
+    of_splits = [rates[0], *rates[size.starts :]]
+    completed = measure_completion(first, size, seed, part_of(tell, len(runs), len(runs) + 1))
+    both = seconds + completed.rows[0].seconds
     rows = [
-        Row(ACCURACY, rate(right[0]), wilson(int(right[0].sum()), n), n, one_split, DATA, rate(neighbours), beside),
-        Row(ABOVE_LOGISTIC, float(right[0].sum() - logistic[0].sum()), None, n, one_split, DATA),
-        *settle(networks[0], first),
+        *first_split(rates[: size.starts], rate(logistic[0]), first, seconds),
+        *settle(networks[: size.starts], first),
+        mean_row(SPLITS, of_splits, seconds, f"; logistic regression {fmean(map(rate, logistic)):.4f} in the mean"),
+        *completed.rows,
+        Row(TRAINING_TIME, both, None, 1, both, DATA, note=f"{size.epochs} epochs each, one start, the test included"),
     ]
-    mean, interval = mean_interval([rate(one) for one in right])
-    note = f"{', '.join(f'{rate(one):.4f}' for one in right)}; logistic regression {fmean(map(rate, logistic)):.4f} in the mean"
-    rows.append(Row(SPLITS, mean, interval, len(splits), seconds, DATA, note=note))
-    completed = measure_completion(first, size, seed, part_of(tell, len(splits), trainings))
-    both = one_split + completed.rows[0].seconds
-    timed = Row(TRAINING_TIME, both, None, 1, both, DATA, note=f"{size.epochs} epochs each, the test included")
-    return Measured([*rows, *completed.rows, timed], completed.figures)
+    return Measured(rows, completed.figures)
+
+
+def first_split(rates: list[float], logistic: float, split: Split, seconds: float) -> list[Row]:
+    """The accuracies of all starts, and how many images more than logistic regression gets right they stand for."""
+    neighbours = split.labels[nearest_neighbour(split.test_images, split.images)] == split.test_labels
+    found = mean_row(ACCURACY, rates, seconds, f"; logistic regression {logistic:.4f}")
+    more, interval = mean_interval([(one - logistic) * len(split.test_labels) for one in rates])
+    above = Row(ABOVE_LOGISTIC, more, interval, len(rates), found.seconds, DATA)
+    return [replace(found, baseline=rate(neighbours)), above]
+
+
+def mean_row(claim: Claim, rates: list[float], seconds: float, beside: str = "") -> Row:
+    """The mean of some accuracies, each of which took so many seconds."""
+    mean, interval = mean_interval(rates)
+    note = ", ".join(f"{one:.4f}" for one in rates) + beside
+    return Row(claim, mean, interval, len(rates), seconds * len(rates), DATA, note=note)
+
+
+def accuracy(network: EnergyNetwork, split: Split) -> float:
+    return rate(classify(network, split.test_images).argmax(-1) == split.test_labels)
 
 
 def rate(right: Tensor) -> float:
@@ -148,9 +163,20 @@ def classify(network: EnergyNetwork, images: Tensor, *, differentiable: bool = F
     return network.activations(found.state)["label"]
 
 
-def settle(network: EnergyNetwork, split: Split) -> list[Row]:
-    """The classes after 400 steps of 0.1, and the worst rise of the energy along them, in float64."""
+def settle(networks: list[EnergyNetwork], split: Split) -> list[Row]:
+    """The classes after 400 steps of 0.1, and the worst rise of the energy along them."""
     start = time.perf_counter()
+    found = [settled(network, split) for network in networks]
+    seconds = (time.perf_counter() - start) / len(found)
+    worst = max(rise for _, rise in found)
+    return [
+        mean_row(SETTLED, [right for right, _ in found], seconds),
+        Row(SETTLED_RISE, worst, None, len(found) * len(split.test_labels), seconds * len(found), DATA),
+    ]
+
+
+def settled(network: EnergyNetwork, split: Split) -> tuple[float, float]:
+    """The accuracy of one network that has settled, and the worst rise of its energy, in float64."""
     network = copy.deepcopy(network).double()
     right, worst = [], 0.0
     parts = zip(split.test_images.double().split(ROWS_AT_A_TIME), split.test_labels.split(ROWS_AT_A_TIME), strict=True)
@@ -159,10 +185,7 @@ def settle(network: EnergyNetwork, split: Split) -> list[Row]:
         assert found.trace is not None
         worst = max(worst, float(found.trace.energy.diff(dim=0).max()))
         right.append(network.activations(found.state)["label"].argmax(-1) == labels)
-    correct = torch.cat(right)
-    seconds, n = time.perf_counter() - start, len(correct)
-    interval = wilson(int(correct.sum()), n)
-    return [Row(SETTLED, rate(correct), interval, n, seconds, DATA), Row(SETTLED_RISE, worst, None, n, seconds, DATA)]
+    return rate(torch.cat(right)), worst
 
 
 def measure_completion(split: Split, size: Size, seed: int, tell: Tell) -> Measured:

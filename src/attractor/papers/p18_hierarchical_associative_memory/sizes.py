@@ -12,6 +12,7 @@ class Size:
     """How much to measure.
 
     Attributes:
+        starts: of training on the first split of the digits, over which means are taken.
         splits: of the digits into training and test images; all but the mean over splits is measured on the first.
         epochs: of training on digits.
         denoising_splits: of 5,000 images of MNIST into training and test images, over all of which means are taken.
@@ -21,6 +22,7 @@ class Size:
         steps: along which the energy of a hypergraph is watched.
     """
 
+    starts: int
     splits: int
     epochs: int
     denoising_splits: int
@@ -31,7 +33,11 @@ class Size:
 
 
 SIZES: dict[Scale, Size] = {
-    "smoke": Size(splits=1, epochs=8, denoising_splits=1, denoising_epochs=3, all_of_mnist=False, networks=4, steps=20),
-    "laptop": Size(splits=5, epochs=60, denoising_splits=3, denoising_epochs=10, all_of_mnist=False, networks=20, steps=100),
-    "full": Size(splits=10, epochs=60, denoising_splits=5, denoising_epochs=10, all_of_mnist=True, networks=100, steps=400),
+    "smoke": Size(starts=1, splits=1, epochs=8, denoising_splits=1, denoising_epochs=3, all_of_mnist=False, networks=4, steps=20),
+    "laptop": Size(
+        starts=5, splits=5, epochs=60, denoising_splits=3, denoising_epochs=10, all_of_mnist=False, networks=20, steps=100
+    ),
+    "full": Size(
+        starts=10, splits=10, epochs=60, denoising_splits=5, denoising_epochs=10, all_of_mnist=True, networks=100, steps=400
+    ),
 }
