@@ -120,6 +120,14 @@ def check_fraction(name: str, value: float) -> float:
     return float(value)
 
 
+def check_proportion(name: str, value: float) -> float:
+    """A number from 0 to 1."""
+    check_number(name, value)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
+    return float(value)
+
+
 def check_not_negative(name: str, value: float) -> float:
     check_number(name, value)
     if not 0 <= value < math.inf:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from attractor.validation import check_matrix, check_not_negative
+from attractor.validation import check_matrix, check_not_negative, check_proportion
 
 Shape = tuple[int, int, int]
 
@@ -101,7 +101,7 @@ class ScatteredDamage(Corruption):
     high: float | None = None
 
     def __post_init__(self) -> None:
-        check_fraction("fraction", self.fraction)
+        check_proportion("fraction", self.fraction)
         check_ends(self.low, self.high)
 
     def _apply(self, patterns: Tensor, shape: Shape | None, generator: torch.Generator) -> Damage:
@@ -256,11 +256,6 @@ def needed_shape(shape: Shape | None, damage: Corruption) -> Shape:
     if shape is None:
         raise ValueError(f"shape=(channels, height, width) is needed by {damage.name!r}")
     return shape
-
-
-def check_fraction(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
 
 
 def check_ends(low: float | None, high: float | None) -> None:

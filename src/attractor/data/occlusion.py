@@ -13,16 +13,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from attractor.data.damage import (
-    Corruption,
-    Damage,
-    Shape,
-    check_fraction,
-    needed_shape,
-    percent,
-    random_subset,
-    uniform,
-)
+from attractor.data.damage import Corruption, Damage, Shape, needed_shape, percent, random_subset, uniform
+from attractor.validation import check_proportion
 
 Side = Literal["lower", "upper", "left", "right"]
 Corner = Literal["upper left", "upper right", "lower left", "lower right"]
@@ -93,7 +85,7 @@ class Occlude(Corruption):
     @classmethod
     def centre(cls, fraction: float = 0.25, *, fill: float | Literal["mean", "noise"] = 0.0) -> Occlude:
         """Hides a patch in the middle with this fraction of the area and the aspect of the image."""
-        check_fraction("fraction", fraction)
+        check_proportion("fraction", fraction)
         edge = math.sqrt(fraction)
         ends = ((1 - edge) / 2, (1 + edge) / 2)
         return cls(Window(f"centre patch {percent(fraction)}", ends, ends), fill=fill)
@@ -155,7 +147,7 @@ class Rectangles:
     needs_shape = True
 
     def __post_init__(self) -> None:
-        check_fraction("fraction", self.fraction)
+        check_proportion("fraction", self.fraction)
         if self.count < 1:
             raise ValueError(f"count must be at least 1, got {self.count!r}")
 
@@ -185,7 +177,7 @@ class Pixels:
     needs_shape = False
 
     def __post_init__(self) -> None:
-        check_fraction("fraction", self.fraction)
+        check_proportion("fraction", self.fraction)
 
     @property
     def title(self) -> str:
@@ -201,7 +193,7 @@ _HALVES = {"upper": (0.0, 0.5), "lower": (0.5, 1.0), "left": (0.0, 0.5), "right"
 
 
 def _side(side: str, fraction: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    check_fraction("fraction", fraction)
+    check_proportion("fraction", fraction)
     if side not in _HALVES:
         raise ValueError(f"side must be 'lower', 'upper', 'left' or 'right', got {side!r}")
     ends = (0.0, fraction) if side in ("upper", "left") else (1 - fraction, 1.0)
