@@ -26,12 +26,23 @@ class Here:
         self.given = {}
         self.interrupt = False
         self.killed = []
+        self.groups = []
+        strategies = SimpleNamespace(PlacementGroupSchedulingStrategy=lambda group, place: group[place])
+        self.util = SimpleNamespace(
+            placement_group=self.group, remove_placement_group=self.groups.remove, scheduling_strategies=strategies
+        )
+
+    def group(self, bundles, strategy):
+        assert strategy == "SPREAD"
+        self.groups.append(bundles)
+        return bundles
 
     def cluster_resources(self):
         return {"CPU": 3.0}
 
     def remote(self, **options):
         assert options["max_restarts"] == options["max_task_retries"] == -1
+        assert options["scheduling_strategy"] == {"CPU": options["num_cpus"]}
         return lambda kind: SimpleNamespace(remote=lambda *given: Worker(self, kind, given))
 
     def put(self, value):

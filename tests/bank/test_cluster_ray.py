@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -199,7 +200,8 @@ def test_a_lost_node_is_done_without(cluster, banks, tmp_path):
     second = next(node for node in cluster.list_all_nodes() if not node.head)
     with ClusterBank(tmp_path / "bank", DIM, workers=4) as bank:
         bank.append(patterns)
-        assert second.node_id in [ray.get(worker.__ray_call__.remote(node_of)) for worker in bank._workers]
+        on_nodes = Counter(ray.get(worker.__ray_call__.remote(node_of)) for worker in bank._workers)
+        assert on_nodes == {node.node_id: 2 for node in cluster.list_all_nodes()}
         cluster.remove_node(second, allow_graceful=False)
         read = Read(similarity_from({"name": "euclidean"}), separation_from({"name": "softmax", "beta": 1.0}), patterns[:3])
         found, expected = (read.finish(one.fold(read)).values for one in (bank, twin))

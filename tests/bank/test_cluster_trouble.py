@@ -173,6 +173,12 @@ def test_a_bank_closes_when_its_engine_has_gone(here, tmp_path):
     ClusterBank(tmp_path / "bank").close()
 
 
+def test_a_closed_bank_gives_its_room_back(here, tmp_path):
+    with ClusterBank(tmp_path / "bank", 4, workers=2):
+        assert [len(group) for group in here.groups] == [2]
+    assert here.groups == []
+
+
 def test_an_empty_file_is_made_a_bank_and_one_of_somebody_else_is_not(here, tmp_path):
     (tmp_path / "bank").mkdir()
     (tmp_path / "bank" / "cluster.db").touch()

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from attractor.bank.base import Bank, Metadata
-from attractor.bank.cluster_engine import engine, in_memory_of_all
+from attractor.bank.cluster_engine import Places, engine, in_memory_of_all
 from attractor.bank.cluster_manifest import ClusterManifest
 from attractor.bank.cluster_shard import Shard
 from attractor.bank.serial import path_from, savable
@@ -76,6 +76,7 @@ class ClusterBank(Bank):
         self.dim = self._manifest.state.dim
         self._count: int | None = None
         self._turn = threading.RLock()
+        self._places = Places(self._ray, self.workers)
         self._workers = self._started()
 
     @property
@@ -183,8 +184,10 @@ class ClusterBank(Bank):
         with self._turn:
             workers, self._workers = self._workers, []
             self._manifest.close()
-            for worker in workers if self._ray.is_initialized() else ():
-                self._ray.kill(worker)
+            if workers and self._ray.is_initialized():
+                for worker in workers:
+                    self._ray.kill(worker)
+                self._places.close()
 
     def __enter__(self) -> Self:
         return self
@@ -295,8 +298,8 @@ class ClusterBank(Bank):
 
     def _started(self) -> list[Any]:
         """A worker for each shard."""
-        actor = self._ray.remote(max_restarts=-1, max_task_retries=-1, scheduling_strategy="SPREAD")(Shard)
-        return [actor.remote(self.path / f"shard-{shard:04d}", self.dim) for shard in range(self.workers)]
+        folders = [self.path / f"shard-{shard:04d}" for shard in range(self.workers)]
+        return [self._places.start(shard, Shard, folder, self.dim) for shard, folder in enumerate(folders)]
 
 
 def lowest_free(ends: Sequence[int], count: int) -> Tensor:

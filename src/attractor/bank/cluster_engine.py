@@ -54,6 +54,30 @@ def leads_to(address: str, running: str) -> bool:
     return port == its_port and (number == there or number.startswith("127."))
 
 
+class Places:
+    """Room for `count` workers, spread over the nodes as evenly as may be; where a node is lost, its places move to others.
+
+    Ray's scheduling strategy "SPREAD" may put all workers on one node. A place keeps hardly anything of a processor for its worker,
+    so that banks share the processors; Ray would put a worker that keeps nothing anywhere.
+    """
+
+    SHARE = 0.001
+
+    def __init__(self, ray: Any, count: int):
+        self._ray = ray
+        self._group = ray.util.placement_group([{"CPU": self.SHARE}] * count, strategy="SPREAD")
+
+    def start(self, place: int, kind: type, *arguments: object) -> Any:
+        """A worker at a place, which starts again wherever the place then is."""
+        at = self._ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(self._group, place)
+        actor = self._ray.remote(num_cpus=self.SHARE, max_restarts=-1, max_task_retries=-1, scheduling_strategy=at)(kind)
+        return actor.remote(*arguments)
+
+    def close(self) -> None:
+        """Give the room back, and end the workers that are there."""
+        self._ray.util.remove_placement_group(self._group)
+
+
 def in_memory_of_all(read: Read) -> Read:
     """The same question away from gradients and accelerators, to go to workers that may have none.
 
