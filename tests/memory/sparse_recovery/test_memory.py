@@ -1,5 +1,6 @@
 """The memory by sparse recovery: its contract, what it recalls, and what it says of a cue."""
 
+import os
 import warnings
 from functools import partial
 
@@ -204,6 +205,7 @@ def test_a_cue_without_error_comes_back_as_it_is(code):
         assert torch.equal(found.support[1::2], errors[1::2] != 0) and bool(found.converged.all())
 
 
+@pytest.mark.skipif("ATTRACTOR_TYPE_HOOK" in os.environ, reason="the type checker calls in between")
 def test_a_warning_points_at_the_call(code):
     with pytest.warns(CapacityWarning) as caught:
         filled(code).recall(torch.randn(5, N, generator=seeded(77), dtype=torch.float64))
