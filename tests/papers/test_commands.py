@@ -109,9 +109,17 @@ def test_a_package_that_is_not_installed_is_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err.strip().splitlines()[-1].endswith("pip install 'attractor[ann]'")
 
 
+@pytest.fixture
+def interruptible():
+    """Processes that begin here take interruptions, also where the tests run in the background of a shell, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="an interruption is a signal")
-def test_an_interruption_ends_all_papers_at_once(tmp_path):
+def test_an_interruption_ends_all_papers_at_once(tmp_path, interruptible):
     command = [sys.executable, "-m", "attractor.app.cli", "reproduce", "09", "10", "20", "--scale", "laptop", "--workers", "2"]
     with subprocess.Popen([*command, "--output", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         time.sleep(20)
