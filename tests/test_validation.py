@@ -60,6 +60,11 @@ def test_numbers_out_of_range_are_refused(check, value):
         check("rate", value)
 
 
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_proportion_may_be_none_or_all(value):
+    assert check_proportion("rate", value) == value
+
+
 def test_unknown_devices_are_named():
     check_device("cpu")
     check_device(torch.device("cpu"))
